@@ -1,0 +1,30 @@
+"""From core's words to gradio's: errors become toasts, progress becomes a bar."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import gradio as gr
+
+from core.errors import CancelledError, CoreError
+from core.runtime import PART, Progress
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Show every `CoreError` as a toast with its own sentence; anything else is a bug and passes through."""
+    try:
+        yield
+    except CancelledError as error:
+        raise gr.Error(str(error), title="Stopped", duration=8, print_exception=False) from error
+    except CoreError as error:
+        raise gr.Error(str(error), title="That did not work", duration=None, print_exception=False) from error
+
+
+def progress_bar(bar: gr.Progress) -> Progress:
+    """A core progress callback that fills a gradio progress bar."""
+
+    def report(done: int, total: int, what: str) -> None:
+        of_files = f" – file {min(done // PART + 1, total // PART)} of {total // PART}" if total >= 2 * PART else ""
+        bar(done / max(total, 1), desc=f"{what}{of_files}")
+
+    return report

@@ -1,0 +1,117 @@
+"""What all tabs share: settings, pipelines made once, the queue for heavy work, output folders, cancelling."""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from core.errors import ParameterError
+from core.runtime import CancelToken
+
+HEAVY = "heavy"
+"""The concurrency id of every event that decodes, encodes or computes."""
+OUTPUT_AGE_S = 6 * 3600
+"""How long the files made for one request are kept."""
+
+Pipeline = TypeVar("Pipeline")
+
+
+@dataclass(frozen=True)
+class AppSettings:
+    """How the app runs; every field is a flag of ``python app.py``.
+
+    Raises:
+        ParameterError: a value is out of its range.
+    """
+
+    library: str = field(
+        default="library/videos", metadata={"help": "folder or object-storage address of the video library"}
+    )
+    files: str = field(default="library/files", metadata={"help": "folder for the copies of the videos added"})
+    output: str = field(default="output", metadata={"help": "folder for files made for one request"})
+    host: str = field(default="", metadata={"help": "address to listen on; 127.0.0.1 when empty"})
+    port: int = field(default=7860, metadata={"help": "port to listen on"})
+    root_path: str = field(default="", metadata={"help": "path under which a proxy serves the app"})
+    auth: str = field(default="", metadata={"help": "user:password asked for at the door; nobody when empty"})
+    jobs: int = field(default=2, metadata={"help": "heavy jobs that run at once, 1 to 16"})
+    max_waiting: int = field(default=20, metadata={"help": "requests that may wait, 1 to 1000"})
+    max_upload_mb: int = field(default=1024, metadata={"help": "largest upload in megabytes, 1 to 100000"})
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("port", 1, 65535),
+            ("jobs", 1, 16),
+            ("max_waiting", 1, 1000),
+            ("max_upload_mb", 1, 100_000),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ParameterError(f"{name} is {getattr(self, name)}; choose a number from {low} to {high}.")
+        if self.auth and not all(self.auth.partition(":")):
+            raise ParameterError("auth must read user:password, both not empty.")
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One tool of the app: the title of its tab, and what builds it inside the current Blocks."""
+
+    title: str
+    build: Callable[[AppSettings], None]
+
+
+class Once(Generic[Pipeline]):
+    """A pipeline that is made at the first call and shared by all later ones, from any thread."""
+
+    def __init__(self, make: Callable[[], Pipeline]) -> None:
+        self._make, self._lock, self._made = make, threading.Lock(), None
+
+    def __call__(self) -> Pipeline:
+        """The pipeline; whoever comes while it is being made waits for it."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()  # type: ignore[assignment]
+            return self._made  # type: ignore[return-value]
+
+
+class Jobs:
+    """The cancel tokens of running jobs, by session: a Stop button reaches only its own user's jobs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens: dict[str, list[CancelToken]] = {}
+
+    @contextmanager
+    def running(self, session: str | None) -> Iterator[CancelToken]:
+        """Register one job of a session for as long as the context lasts."""
+        token, key = CancelToken(), session or ""
+        with self._lock:
+            self._tokens.setdefault(key, []).append(token)
+        try:
+            yield token
+        finally:
+            with self._lock:
+                self._tokens[key].remove(token)
+                if not self._tokens[key]:
+                    del self._tokens[key]
+
+    def cancel(self, session: str | None) -> int:
+        """Cancel the jobs of a session; return how many there were."""
+        with self._lock:
+            tokens = list(self._tokens.get(session or "", ()))
+        for token in tokens:
+            token.cancel()
+        return len(tokens)
+
+
+def request_folder(settings: AppSettings) -> Path:
+    """A new, empty folder for the files of one request; folders older than `OUTPUT_AGE_S` are deleted."""
+    root = Path(settings.output)
+    root.mkdir(parents=True, exist_ok=True)
+    for old in root.iterdir():
+        if old.is_dir() and time.time() - old.stat().st_mtime > OUTPUT_AGE_S:
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=root))

@@ -1,0 +1,1 @@
+"""Showreel's core library: the five video tools, without a user interface."""

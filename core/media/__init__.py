@@ -1,0 +1,46 @@
+"""The only door to files: reading, writing and muxing of pictures and sound. Knows no model.
+
+Reading: `probe`, `VideoReader`, `read_audio`, `stream_audio`. Writing: `write_video`, `write_audio`,
+`replace_soundtrack`, `write_preview`. Looking: `thumbnail`, `contact_sheet`, `shot_boundaries`. What may be opened is
+set by `MediaLimits`; whatever is wrong with a file is said by a `core.errors.MediaError`.
+"""
+
+from core.media.audio import AudioClip, AudioRequest, read_audio, stream_audio, write_audio
+from core.media.info import AudioInfo, MediaInfo
+from core.media.limits import MediaLimits, checked_path, limits_from_environment
+from core.media.mux import replace_soundtrack
+from core.media.preview import browser_playable, write_preview
+from core.media.probe import probe
+from core.media.shots import shot_boundaries
+from core.media.thumbnails import contact_sheet, thumbnail
+from core.media.timebase import plausible_frame_rate, sample_times
+from core.media.video import Frame, VideoReader
+from core.media.wholeness import missing_bytes
+from core.media.write import EncodeOptions, write_video
+
+__all__ = [
+    "AudioClip",
+    "AudioInfo",
+    "AudioRequest",
+    "EncodeOptions",
+    "Frame",
+    "MediaInfo",
+    "MediaLimits",
+    "VideoReader",
+    "browser_playable",
+    "checked_path",
+    "contact_sheet",
+    "limits_from_environment",
+    "missing_bytes",
+    "plausible_frame_rate",
+    "probe",
+    "read_audio",
+    "replace_soundtrack",
+    "sample_times",
+    "shot_boundaries",
+    "stream_audio",
+    "thumbnail",
+    "write_audio",
+    "write_preview",
+    "write_video",
+]

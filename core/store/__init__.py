@@ -1,0 +1,10 @@
+"""Libraries of videos, tracks and concepts: rows with one vector each, found by likeness.
+
+`open_library` is the door; what comes back keeps to the `Library` protocol, whatever engine stands behind it (today
+LanceDB, in `core.store.lance`). Importing this package loads no engine.
+"""
+
+from core.store.library import Kind, Library, open_library, other_versions
+from core.store.record import EncoderVersion, Match, Record
+
+__all__ = ["EncoderVersion", "Kind", "Library", "Match", "Record", "open_library", "other_versions"]

@@ -1,0 +1,77 @@
+"""Where a library lies: a folder, or a prefix on object storage."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from core.errors import ParameterError, StoreError
+
+_SCHEMES = {"s3", "gs", "az"}
+
+
+def resolve(address: str | Path) -> str:
+    """The full path of a folder, or the address on object storage as it stands.
+
+    Raises:
+        ParameterError: the address is empty, of an unknown scheme, or holds a password or a query.
+
+    >>> resolve("s3://films/library/")
+    's3://films/library'
+    """
+    text = str(address)
+    if not text:
+        raise ParameterError("The library's address is empty; name a folder.")
+    if "://" not in text:
+        return str(Path(text).expanduser().absolute())
+    parts = urlsplit(text)
+    if parts.scheme not in _SCHEMES or not parts.netloc:
+        raise ParameterError(f"{parts.scheme}:// is no address for a library; use a folder or s3://bucket/prefix.")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ParameterError("The library's address holds more than bucket and prefix; keys belong in AWS_* variables.")
+    return text.rstrip("/")
+
+
+def is_remote(address: str) -> bool:
+    """True for object storage, False for a folder."""
+    return "://" in address
+
+
+def storage_options(address: str) -> dict[str, str]:
+    """What object storage needs beyond the keys, which the engine takes from the environment by itself.
+
+    ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL`` names a store other than Amazon's (unencrypted when it begins
+    with ``http://``), ``AWS_REGION`` or ``AWS_DEFAULT_REGION`` the region.
+    """
+    if not address.startswith("s3://"):
+        return {}
+    options = {}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if endpoint:
+        options = {"endpoint": endpoint, "allow_http": str(endpoint.startswith("http://")).lower()}
+        region = region or "us-east-1"
+    if region:
+        options["region"] = region
+    return options
+
+
+def holds_something(address: str) -> bool:
+    """True when an address may hold a library already: a folder with tables in it, or any object storage.
+
+    Raises:
+        StoreError: it is a file, a folder of other things, or may not be looked into.
+    """
+    if is_remote(address):
+        return True
+    folder = Path(address)
+    try:
+        names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError as error:
+        raise StoreError(f"{address} is a file, not a library; name a folder.") from error
+    except OSError as error:
+        raise StoreError(f"The library {address} cannot be read ({error.strerror}); check its permissions.") from error
+    if names and not any(name.endswith(".lance") for name in names):
+        raise StoreError(f"The folder {address} holds other things and no library; name an empty folder.")
+    return bool(names)

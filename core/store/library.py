@@ -1,0 +1,119 @@
+"""The interface every engine keeps to, and the door to the engines."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.store.record import EncoderVersion, Match, Record
+
+Kind = Literal["videos", "tracks", "concepts"]
+
+
+class Library(Protocol):
+    """Records of one kind, described by one encoder version, at one address.
+
+    One object may be shared by threads, and several processes may open the same address, to read and to write; each
+    sees what the others have written as soon as they have. Every method raises `StoreError` when the library cannot
+    be read or written.
+    """
+
+    @property
+    def address(self) -> str:
+        """The folder, or the address on object storage."""
+
+    @property
+    def kind(self) -> Kind:
+        """What its records are."""
+
+    @property
+    def encoder(self) -> EncoderVersion:
+        """What made its vectors."""
+
+    def add(self, records: Iterable[Record]) -> int:
+        """Store records; one whose id is there already replaces the old one. Return how many were new.
+
+        All of them are stored, or none. Once this has returned they are acknowledged: a process killed at any later
+        moment loses none of them. Of several records with one id the last counts.
+
+        Raises:
+            ParameterError: a vector is missing, zero, not finite, or has the wrong shape.
+        """
+
+    def find(self, vector: NDArray[np.floating], top: int = 5, tags: Sequence[str] = ()) -> list[Match]:
+        """The ``top`` records nearest to a vector by cosine, best first, equals by id; exact, not approximate.
+
+        Args:
+            vector: (dimensions,), any length but zero.
+            top: at least 1.
+            tags: only records that carry all of these.
+
+        Raises:
+            ParameterError: the vector or ``top`` is out of range.
+        """
+
+    def fetch(self, ids: Sequence[str]) -> list[Record]:
+        """The records with these ids, in this order, vectors included.
+
+        Raises:
+            RecordNotFoundError: some are not there; the message names them.
+        """
+
+    def records(self, offset: int = 0, limit: int | None = None) -> list[Record]:
+        """The records without their vectors, newest first, from ``offset`` on, at most ``limit``.
+
+        Raises:
+            ParameterError: offset or limit is negative.
+        """
+
+    def ids(self) -> set[str]:
+        """The ids of all records."""
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Remove the records with these ids; return how many there were. Ids that are not there are passed over."""
+
+    def optimise(self) -> None:
+        """Tidy up what many small writes leave behind; an engine also does it by itself when it is due."""
+
+    def __contains__(self, id: str) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+
+def open_library(address: str | Path, kind: Kind, encoder: EncoderVersion, create: bool = True) -> Library:
+    """Open the library of one kind and one encoder version, or make it.
+
+    Args:
+        address: a folder, or an address on object storage such as ``s3://bucket/prefix``. Endpoint, region and keys
+            come from the standard ``AWS_*`` environment variables, never from the address.
+        kind: what the records are; libraries of all kinds may share an address.
+        encoder: what made the vectors; each version has its own table, so two versions are never mixed.
+        create: make the library, and its folder, when there is none.
+
+    Raises:
+        LibraryNotFoundError: there is none, and ``create`` is False.
+        ParameterError: the address is not one that can be opened, or holds a password.
+        StoreError: the address is a file or a folder of other things, or the library there cannot be read.
+    """
+    from core.store.lance import open_table
+
+    return open_table(address, kind, encoder, create)
+
+
+def other_versions(address: str | Path, kind: Kind, than: EncoderVersion | None = None) -> dict[EncoderVersion, int]:
+    """The encoder versions of which an address holds records of a kind, with their number; the largest first.
+
+    Args:
+        address: as for `open_library`; where nothing is, the answer is empty.
+        kind: as for `open_library`.
+        than: a version to leave out, usually the one in use.
+
+    Raises:
+        StoreError: the library cannot be read.
+    """
+    from core.store.lance import table_sizes
+
+    sizes = {version: rows for version, rows in table_sizes(address, kind).items() if rows and version != than}
+    return dict(sorted(sizes.items(), key=lambda item: (-item[1], str(item[0]))))

@@ -1,0 +1,30 @@
+"""What is here and what is not: for people and for `python -m core.weights`."""
+
+from typing import Literal
+
+from core.weights import hub
+from core.weights.catalogue import weights_folder
+from core.weights.checksum import mismatch
+from core.weights.manifest import Manifest
+from core.weights.resolve import remedy
+
+Place = Literal["weights/", "cache", "missing"]
+
+
+def whereabouts(manifest: Manifest) -> Place:
+    """Where all files of a manifest lie, unchecked: ``weights/``, the Hub's ``cache``, or not all in one place."""
+    if all((weights_folder() / manifest.name / file.path).is_file() for file in manifest.files):
+        return "weights/"
+    return "cache" if all(hub.cached(manifest, file.path) for file in manifest.files) else "missing"
+
+
+def problems(manifest: Manifest) -> list[str]:
+    """One line for each file that is missing or wrong; digests are computed afresh, and nothing is moved."""
+    found = []
+    for file in manifest.files:
+        local = weights_folder() / manifest.name / file.path
+        path = local if local.is_file() else hub.cached(manifest, file.path)
+        trouble = f"{local} is missing" if path is None else mismatch(path, file)
+        if trouble:
+            found.append(f"{manifest.name}: {trouble}. {remedy(manifest)}")
+    return found

@@ -1,0 +1,92 @@
+"""A real server for the tests of the app, in this process, and a record of every address that it connects to."""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenes import scene
+
+LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
+
+
+class Server:
+    """The app under test."""
+
+    def __init__(self, url: str, folder: Path, foreign: list[str]) -> None:
+        self.url, self.folder, self.foreign = url, folder, foreign
+        """``foreign``: addresses outside this machine that the process tried to reach."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def connections() -> list[str]:
+    """Every address outside this machine that any code of this process looks up or connects to."""
+    foreign: list[str] = []
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.connect" and isinstance(arguments[1], tuple):
+            host = str(arguments[1][0])
+        elif event == "socket.getaddrinfo" and arguments[0]:
+            host = str(arguments[0])
+        else:
+            return
+        if not host.startswith(LOOPBACK):
+            foreign.append(host)
+
+    sys.addaudithook(watch)
+    return foreign
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, connections: list[str]) -> Iterator[Server]:
+    """The app, serving on a free port of loopback with an empty library."""
+    from app import launch
+    from apps.runtime import AppSettings
+
+    folder = tmp_path_factory.mktemp("showreel")
+    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
+    settings = AppSettings(
+        library=str(folder / "videos"),
+        files=str(folder / "files"),
+        output=str(folder / "output"),
+        port=free_port(),
+        max_upload_mb=20,
+    )
+    app = launch(settings, block=False)
+    yield Server(f"http://127.0.0.1:{settings.port}", folder, connections)
+    app.close()
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Six films that look different from one another, one of them in a form that no browser plays."""
+    folder = tmp_path_factory.mktemp("clips")
+    names = ["harbour.mp4", "meadow.mp4", "traffic.mkv", "kitchen.mp4", "forest.mp4", "stage.mp4"]
+    return {Path(name).stem: scene(folder / name, Path(name).stem) for name in names}
+
+
+@pytest.fixture
+def not_media(tmp_path: Path) -> Path:
+    path = tmp_path / "letter.mp4"
+    path.write_text("Dear all,\nthis is not a film.\n" * 50)
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    path = os.environ.get("SHOWREEL_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not path:
+        pytest.fail("The browser tests need Chromium: install the packages of tests/packages.txt.")
+    return path

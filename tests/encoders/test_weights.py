@@ -1,0 +1,54 @@
+"""The folders under ``weights/``: complete, described, and byte for byte what their manifests promise."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from core.weights import Manifest, all_manifests, weights_path
+from core.weights.catalogue import read_manifest
+
+FOLDER = Path(__file__).resolve().parents[2] / "weights"
+MANIFESTS = [read_manifest(path) for path in sorted(FOLDER.glob("*/manifest.toml"))]
+EMBEDDED = [manifest for manifest in MANIFESTS if manifest.profile == "embedded"]
+HUB = [manifest for manifest in MANIFESTS if manifest.profile == "hub"]
+WITHOUT_DIGESTS = {"clap"}
+
+
+def by_name(manifest: Manifest) -> str:
+    return manifest.name
+
+
+def test_every_folder_has_a_manifest_and_every_manifest_can_be_read() -> None:
+    assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == {manifest.name for manifest in all_manifests()}
+
+
+@pytest.mark.parametrize("manifest", EMBEDDED, ids=by_name)
+def test_embedded_files_are_the_promised_ones_and_nothing_else_lies_beside_them(manifest: Manifest) -> None:
+    folder = weights_path(manifest.name)
+    described = {"manifest.toml", "MODEL_CARD.md", "LICENSE", "NOTICE", "LICENSE-labels", "LICENSE-package"}
+    assert {path.name for path in folder.iterdir()} - described == {file.path for file in manifest.files}
+    assert any((folder / name).exists() for name in ("LICENSE", "NOTICE", "LICENSE-package"))
+    assert manifest.conversion
+
+
+def test_the_embedded_profile_takes_157_megabytes() -> None:
+    """The 157.1 MB of the starter set, less two sound samples and two quality models, plus a second list of labels."""
+    assert round(sum(manifest.bytes or 0 for manifest in EMBEDDED) / 1e6, 1) == 156.6
+
+
+@pytest.mark.parametrize("manifest", HUB, ids=by_name)
+def test_hub_weights_name_one_commit_and_are_pinned_but_for_the_known_one(manifest: Manifest) -> None:
+    assert re.fullmatch("[0-9a-f]{40}", manifest.revision)
+    assert manifest.pinned == (manifest.name not in WITHOUT_DIGESTS)
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=by_name)
+def test_every_card_states_the_licence_the_limits_and_code_and_tests_that_exist(manifest: Manifest) -> None:
+    card = (FOLDER / manifest.name / "MODEL_CARD.md").read_text("utf-8")
+    assert "## Licence" in card and "## Limits" in card and manifest.licence.split()[0] in card
+    named = set(re.findall(r"`((?:core|tests)/[\w/]+\.py)`", card))
+    assert len(named) >= 2
+    assert all((FOLDER.parent / path).exists() for path in named)
+    if manifest.profile == "hub":
+        assert manifest.revision in card and f"{manifest.repository}" in card

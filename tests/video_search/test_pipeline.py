@@ -1,0 +1,176 @@
+"""Adding, finding and recommending with the real encoder on real files."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.encoders.image import ImageEncoder
+from core.errors import (
+    CancelledError,
+    ClipTooShortError,
+    LibraryNotFoundError,
+    MediaDamagedError,
+    MediaError,
+    MediaLimitError,
+    RecordNotFoundError,
+)
+from core.media import EncodeOptions, VideoReader, write_video
+from core.runtime import CancelToken, cancellable, silent
+from core.video_search import SearchConfig, VideoSearch
+from core.video_search.shelf import Shelf
+from tests.factories import animated_picture, cut_short, moving_clip, numbered_picture, still_picture, with_garbage
+from tests.scenes import PLACES
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_smaller_slower_cropped_copy_finds_its_original_first(
+    filled: VideoSearch, clips: list[Path], tmp_path: Path, place: str
+) -> None:
+    original = next(clip for clip in clips if clip.stem == place)
+    with VideoReader(original, size=(160, 120)) as reader:
+        pictures = [frame.pixels[8:, 12:] for frame in reader.frames_at_rate(Fraction(5))]
+    copy = tmp_path / "copy.mkv"
+    write_video(copy, pictures, Fraction(5), options=EncodeOptions(crf=36))
+    found = filled.find(copy)
+    assert len(found) == 5
+    assert found[0].title == place
+    assert [video.similarity for video in found] == sorted((v.similarity for v in found), reverse=True)
+
+
+def test_the_similarity_of_a_file_with_itself_is_one(filled: VideoSearch, clips: list[Path]) -> None:
+    assert filled.find(clips[3], top=1)[0].similarity == pytest.approx(1, abs=1e-3)
+
+
+def test_the_same_file_has_the_same_descriptor_whatever_the_batches(
+    encoder: ImageEncoder, clips: list[Path], tmp_path: Path
+) -> None:
+    first, second = (
+        VideoSearch(tmp_path / str(size), encoder, SearchConfig(batch_frames=size)).describe(clips[0]).descriptor
+        for size in (32, 3)
+    )
+    np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+def test_a_library_video_recommends_others_and_never_itself(filled: VideoSearch, clips: list[Path]) -> None:
+    (one,) = filled.find(clips[2], top=1)
+    recommended = filled.recommend(one.id, top=20)
+    assert len(recommended) == len(clips) - 1 and one.id not in {video.id for video in recommended}
+    asked_as_file = [video.id for video in filled.find(clips[2], top=20) if video.id != one.id]
+    assert [video.id for video in recommended] == asked_as_file
+
+
+def test_only_videos_with_all_the_tags_are_found(search: VideoSearch, clips: list[Path]) -> None:
+    list(search.add_each(clips[:2], ["sea"]))
+    list(search.add_each(clips[2:4], ["sea", "night"]))
+    assert {video.title for video in search.find(clips[0], tags=["night", "sea"])} == {"traffic", "kitchen"}
+
+
+def test_the_same_content_under_another_name_is_one_row(search: VideoSearch, clips: list[Path], tmp_path: Path) -> None:
+    other = tmp_path / "other name.mp4"
+    other.write_bytes(clips[0].read_bytes())
+    assert [r.status for r in search.add_each([clips[0], other, clips[0]])] == ["added", "known", "known"]
+    assert len(search.library) == 1
+
+
+def test_a_bad_file_among_good_ones_is_named_and_the_rest_is_added(
+    search: VideoSearch, clips: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "empty.mp4").touch()
+    reports = list(search.add_each([clips[0], tmp_path / "empty.mp4", tmp_path / "gone.mp4", clips[1]]))
+    assert [report.status for report in reports] == ["added", "failed", "failed", "added"]
+    assert "empty.mp4 is empty" in reports[1].error and "gone.mp4 does not exist" in reports[2].error
+
+
+def test_cancelling_stops_within_a_film_and_keeps_the_films_before_it(search: VideoSearch, clips: list[Path]) -> None:
+    token, done = CancelToken(), []
+    with pytest.raises(CancelledError):
+        for report in search.add_each(clips, progress=cancellable(silent, token)):
+            done.append(report.id)
+            if len(done) == 3:
+                token.cancel()
+    assert search.library.ids() == set(done) and len(done) == 3
+
+
+def test_progress_rises_from_the_first_to_the_last_frame_of_all_files(search: VideoSearch, clips: list[Path]) -> None:
+    shares: list[float] = []
+    list(search.add_each(clips[:3], progress=lambda done, total, what: shares.append(done / total)))
+    assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares) and len(set(shares)) > 12
+
+
+def test_another_encoder_sees_none_of_the_vectors(search: VideoSearch, clips: list[Path]) -> None:
+    class Renamed:
+        """The same network under another version: its vectors must not be compared with the first one's."""
+
+        def __init__(self, encoder: ImageEncoder) -> None:
+            self.name, self.version = encoder.name, "another"
+            self.dimensions, self.size, self.encode = encoder.dimensions, encoder.size, encoder.encode
+
+    list(search.add_each(clips[:2]))
+    other = VideoSearch(search.library.address, Renamed(search.encoder))
+    assert other.find(clips[0]) == [] and len(other.library) == 0
+    assert len(search.library) == 2 and other.of_other_encoders() == 2 and search.of_other_encoders() == 0
+
+
+def test_an_animated_picture_is_a_film_like_any_other(search: VideoSearch, clips: list[Path], tmp_path: Path) -> None:
+    loop = animated_picture(tmp_path / "loop.webp", seed=2)
+    list(search.add_each(clips))
+    assert [report.status for report in search.add_each([loop])] == ["added"]
+    film = moving_clip(tmp_path / "film.mp4", duration_s=0.8, seed=2)
+    assert search.find(film)[0].title == "loop"
+
+
+def test_the_shelf_keeps_a_copy_that_outlives_the_original_and_goes_with_the_row(
+    encoder: ImageEncoder, tmp_path: Path
+) -> None:
+    film = moving_clip(tmp_path / "film.avi", codec="mpeg4", duration_s=1)
+    search = VideoSearch(tmp_path / "library", encoder, shelf=Shelf(tmp_path / "shelf"))
+    (report,) = search.add_each([film])
+    film.unlink()
+    (found,) = search.library.records()
+    kept = Path(found.path)
+    assert kept.parent == tmp_path / "shelf" and kept.suffix == ".avi"
+    with VideoReader(tmp_path / "shelf" / f"{report.id}.preview.mp4") as preview:
+        assert preview.info.codec == "h264" and preview.info.duration_s == pytest.approx(1, abs=0.05)
+    search.remove([report.id])
+    assert list((tmp_path / "shelf").iterdir()) == [] and len(search.library) == 0
+
+
+def test_a_missing_library_and_an_unknown_id_are_named(
+    tmp_path: Path, encoder: ImageEncoder, filled: VideoSearch
+) -> None:
+    with pytest.raises(LibraryNotFoundError, match="nowhere"):
+        VideoSearch(tmp_path / "nowhere", encoder, create=False)
+    assert not (tmp_path / "nowhere").exists()
+    with pytest.raises(RecordNotFoundError, match="0123"):
+        filled.recommend("0123")
+    with pytest.raises(RecordNotFoundError, match="0123"):
+        filled.remove(["0123"])
+
+
+@pytest.mark.parametrize("share", [n / 11 for n in range(1, 11)])
+@pytest.mark.parametrize("kind", ["index last", "index first", "matroska"])
+def test_a_film_cut_short_anywhere_is_refused_with_one_sentence(
+    search: VideoSearch, tmp_path: Path, kind: str, share: float
+) -> None:
+    whole = moving_clip(tmp_path / f"whole{'.mkv' if kind == 'matroska' else '.mp4'}", duration_s=6, frame_rate=10)
+    if kind == "index first":
+        write_video(whole, [numbered_picture(number) for number in range(60)], Fraction(10))
+    with pytest.raises(MediaError, match=f"whole-cut-{share:.2f}"):
+        search.find(cut_short(whole, share))
+
+
+def test_a_film_with_garbage_in_the_middle_is_refused_as_damaged(search: VideoSearch, tmp_path: Path) -> None:
+    whole = moving_clip(tmp_path / "whole.mp4", duration_s=6, frame_rate=10, seed=1)
+    with pytest.raises(MediaDamagedError, match="whole-garbage"):
+        search.find(with_garbage(whole))
+
+
+def test_a_still_picture_and_a_film_of_one_pixel_are_refused(search: VideoSearch, tmp_path: Path) -> None:
+    with pytest.raises(ClipTooShortError, match="still picture"):
+        search.find(still_picture(tmp_path / "still.png"))
+    dot = tmp_path / "dot.gif"
+    animated_picture(dot, count=3, size=(1, 1))
+    with pytest.raises(MediaLimitError, match="1 × 1"):
+        search.find(dot)
