@@ -34,7 +34,7 @@ def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default, help=text)
         else:
             choices = field.metadata.get("choices")
-            kind = hints[field.name] if hints[field.name] in (int, float, str) else str
+            kind = hints[field.name] if hints[field.name] in (int, float, str, Path) else str
             parser.add_argument(flag, type=kind, default=field.default, choices=choices, help=text)
 
 

@@ -1,11 +1,13 @@
 """The only door to files: reading, writing and muxing of pictures and sound. Knows no model.
 
 Reading: `probe`, `VideoReader`, `read_audio`, `stream_audio`. Writing: `write_video`, `write_audio`,
-`replace_soundtrack`, `write_preview`. Looking: `thumbnail`, `contact_sheet`, `shot_boundaries`. What may be opened is
+`replace_soundtrack`, `write_preview`. Collections:
+`video_files`, `local_file`. Looking: `thumbnail`, `contact_sheet`, `shot_boundaries`. What may be opened is
 set by `MediaLimits`; whatever is wrong with a file is said by a `core.errors.MediaError`.
 """
 
 from core.media.audio import AudioClip, AudioRequest, read_audio, stream_audio, write_audio
+from core.media.collection import VIDEO_SUFFIXES, local_file, video_files
 from core.media.info import AudioInfo, MediaInfo
 from core.media.limits import MediaLimits, checked_path, limits_from_environment
 from core.media.mux import replace_soundtrack
@@ -19,6 +21,7 @@ from core.media.wholeness import missing_bytes
 from core.media.write import EncodeOptions, write_video
 
 __all__ = [
+    "VIDEO_SUFFIXES",
     "AudioClip",
     "AudioInfo",
     "AudioRequest",
@@ -31,6 +34,7 @@ __all__ = [
     "checked_path",
     "contact_sheet",
     "limits_from_environment",
+    "local_file",
     "missing_bytes",
     "plausible_frame_rate",
     "probe",
@@ -40,6 +44,7 @@ __all__ = [
     "shot_boundaries",
     "stream_audio",
     "thumbnail",
+    "video_files",
     "write_audio",
     "write_preview",
     "write_video",

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from core.errors import ParameterError, StoreError
 
 _SCHEMES = {"s3", "gs", "az"}
+SETTINGS_TABLE = "settings"
+"""Lies beside the libraries of an address, and is none."""
 
 
 def resolve(address: str | Path) -> str:
@@ -65,13 +67,14 @@ def holds_something(address: str) -> bool:
         return True
     folder = Path(address)
     try:
-        names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        names = [path.name for path in folder.iterdir()]
     except FileNotFoundError:
         return False
     except NotADirectoryError as error:
         raise StoreError(f"{address} is a file, not a library; name a folder.") from error
     except OSError as error:
         raise StoreError(f"The library {address} cannot be read ({error.strerror}); check its permissions.") from error
+    names = [name for name in names if not name.startswith(".") and name != f"{SETTINGS_TABLE}.lance"]
     if names and not any(name.endswith(".lance") for name in names):
         raise StoreError(f"The folder {address} holds other things and no library; name an empty folder.")
     return bool(names)

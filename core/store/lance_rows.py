@@ -7,16 +7,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from core.errors import ParameterError
 from core.store.library import Kind
 from core.store.record import EncoderVersion, Record
 
 LISTED = ["id", "path", "title", "duration_s", "tags", "thumbnail", "added_at", "attributes"]
 """The columns of a record without its vector."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PRIMARY_KEY = {"lance-schema:unenforced-primary-key": "true"}
+PRIMARY_KEY = {"lance-schema:unenforced-primary-key": "true"}
 """Makes Lance record the keys of every upsert in its transaction, so that two at once cannot both insert one key."""
+
+SETTINGS_SCHEMA = pa.schema(
+    [pa.field("key", pa.utf8(), nullable=False, metadata=PRIMARY_KEY), pa.field("value", pa.utf8(), nullable=False)]
+)
 
 
 def table_name(kind: Kind, encoder: EncoderVersion) -> str:
@@ -31,7 +35,7 @@ def table_name(kind: Kind, encoder: EncoderVersion) -> str:
 def table_schema(kind: Kind, encoder: EncoderVersion) -> pa.Schema:
     """The columns, with the primary key marked, and kind and encoder in the metadata."""
     columns = [
-        pa.field("id", pa.utf8(), nullable=False, metadata=_PRIMARY_KEY),
+        pa.field("id", pa.utf8(), nullable=False, metadata=PRIMARY_KEY),
         pa.field("path", pa.utf8(), nullable=False),
         pa.field("title", pa.utf8(), nullable=False),
         pa.field("duration_s", pa.float64(), nullable=False),
@@ -42,6 +46,9 @@ def table_schema(kind: Kind, encoder: EncoderVersion) -> pa.Schema:
         pa.field("vector", pa.list_(pa.float32(), encoder.dimensions), nullable=False),
     ]
     facts = {"kind": kind, "encoder_name": encoder.name, "encoder_version": encoder.version}
+    if encoder.code_bits:
+        columns.append(pa.field("code", pa.binary(encoder.code_bits // 8), nullable=False))
+        facts["code_bits"] = str(encoder.code_bits)
     return pa.schema(columns, metadata=facts)
 
 
@@ -50,8 +57,9 @@ def encoder_of(schema: pa.Schema) -> tuple[str, EncoderVersion] | None:
     facts = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
     try:
         dimensions = schema.field("vector").type.list_size
-        return facts["kind"], EncoderVersion(facts["encoder_name"], facts["encoder_version"], dimensions)
-    except (KeyError, AttributeError, ParameterError):
+        code_bits = int(facts.get("code_bits", 0))
+        return facts["kind"], EncoderVersion(facts["encoder_name"], facts["encoder_version"], dimensions, code_bits)
+    except (KeyError, AttributeError, ValueError):
         return None
 
 
@@ -59,17 +67,19 @@ def to_arrow(records: Sequence[Record], schema: pa.Schema, encoder: EncoderVersi
     """Records as rows, vectors at length 1.
 
     Raises:
-        ParameterError: a vector is missing, zero, not finite, or has the wrong shape.
+        ParameterError: a vector is missing, zero, not finite, or has the wrong shape; or so has a code.
     """
     vectors = np.stack([encoder.unit_vector(record.vector, record.path) for record in records])
     columns: dict[str, Any] = {name: [getattr(record, name) for record in records] for name in LISTED}
     columns["attributes"] = [json.dumps(dict(record.attributes), ensure_ascii=False) for record in records]
     columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), encoder.dimensions)
+    if encoder.code_bits:
+        columns["code"] = [encoder.checked_code(record.code, record.path).tobytes() for record in records]
     return pa.table(columns, schema=schema)
 
 
 def from_arrow(rows: pa.Table) -> list[Record]:
-    """Rows as records, with the vector where the column is there."""
+    """Rows as records, with vector and code where the columns are there."""
     columns = {name: rows[name].to_pylist() for name in LISTED if name != "added_at"}
     columns["added_at"] = [
         _EPOCH + timedelta(microseconds=time) for time in rows["added_at"].cast(pa.int64()).to_pylist()
@@ -77,9 +87,24 @@ def from_arrow(rows: pa.Table) -> list[Record]:
     columns["tags"] = [tuple(tags) for tags in columns["tags"]]
     columns["attributes"] = [json.loads(text) for text in columns["attributes"]]
     if "vector" in rows.column_names:
-        flat = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        columns["vector"] = list(flat.reshape(rows.num_rows, -1)) if rows.num_rows else []
+        columns["vector"] = list(vectors_of(rows))
+    if "code" in rows.column_names:
+        columns["code"] = list(codes_of(rows))
     return [Record(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
+
+
+def vectors_of(rows: pa.Table) -> NDArray[np.float32]:
+    """The column of vectors, (N, dimensions)."""
+    flat = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(rows.num_rows, rows.schema.field("vector").type.list_size)
+
+
+def codes_of(rows: pa.Table) -> NDArray[np.uint8]:
+    """The column of codes, (N, code_bits / 8)."""
+    width = rows.schema.field("code").type.byte_width
+    column = rows["code"].combine_chunks()
+    content = np.frombuffer(column.buffers()[1] or b"", np.uint8)
+    return content[column.offset * width :][: len(column) * width].reshape(len(column), width)
 
 
 def sql_text(text: str) -> str:

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from core.store.record import EncoderVersion, Match, Record
 
-Kind = Literal["videos", "tracks", "concepts"]
+Kind = Literal["videos", "segments", "tracks", "concepts"]
+"""Segments are windows of 32 seconds of videos, many of one video."""
+
+SHORTLIST = 200
+"""How many of the nearest codes are ordered by cosine. Measured at 100,000 rows of 4096 synthetic numbers and bits: the
+five nearest were among the 10 nearest codes in 99 of 100 cases, and always among the 20 nearest."""
 
 
 class Library(Protocol):
@@ -39,11 +44,16 @@ class Library(Protocol):
         moment loses none of them. Of several records with one id the last counts.
 
         Raises:
-            ParameterError: a vector is missing, zero, not finite, or has the wrong shape.
+            ParameterError: a vector or a code is missing or has the wrong shape, or a vector is zero or not finite.
         """
 
     def find(self, vector: NDArray[np.floating], top: int = 5, tags: Sequence[str] = ()) -> list[Match]:
-        """The ``top`` records nearest to a vector by cosine, best first, equals by id; exact, not approximate.
+        """The ``top`` records nearest to a vector by cosine, best first, equals by id.
+
+        Exact below 5000 rows, and for vectors of fewer than 2048 numbers at any size. From 5000 rows on, longer vectors
+        are looked up in an approximate index, and the best candidates, more than twenty for each wanted, are ordered
+        by their exact cosines: a near row may be missed (`core.store.lance` tells how seldom), but a similarity is
+        never wrong, and rows that the index does not know yet are all looked at.
 
         Args:
             vector: (dimensions,), any length but zero.
@@ -54,8 +64,30 @@ class Library(Protocol):
             ParameterError: the vector or ``top`` is out of range.
         """
 
+    def find_codes(
+        self,
+        code: NDArray[np.uint8],
+        top: int = 5,
+        tags: Sequence[str] = (),
+        rerank: NDArray[np.floating] | None = None,
+        shortlist: int = SHORTLIST,
+    ) -> list[Match]:
+        """The ``top`` records whose codes differ in the fewest bits, best first, equals by id; the fast way.
+
+        Args:
+            code: (code_bits / 8,).
+            top: at least 1.
+            tags: only records that carry all of these.
+            rerank: (dimensions,); the ``shortlist`` nearest codes are ordered by their cosine to it instead, and the
+                similarities are cosines.
+            shortlist: at least 1; never fewer than ``top`` are looked at, and all that are as near as the last.
+
+        Raises:
+            ParameterError: the encoder makes no codes, or an argument is out of range.
+        """
+
     def fetch(self, ids: Sequence[str]) -> list[Record]:
-        """The records with these ids, in this order, vectors included.
+        """The records with these ids, in this order, vectors and codes included.
 
         Raises:
             RecordNotFoundError: some are not there; the message names them.
@@ -117,3 +149,17 @@ def other_versions(address: str | Path, kind: Kind, than: EncoderVersion | None 
 
     sizes = {version: rows for version, rows in table_sizes(address, kind).items() if rows and version != than}
     return dict(sorted(sizes.items(), key=lambda item: (-item[1], str(item[0]))))
+
+
+def remove_version(address: str | Path, kind: Kind, encoder: EncoderVersion) -> bool:
+    """Delete all records of a kind and an encoder version, for good; True when there was such a library.
+
+    For tidying up once a library was described anew by another version and nobody searches the old one any more; who
+    still has it open gets a `StoreError`.
+
+    Raises:
+        StoreError: the library cannot be read or written.
+    """
+    from core.store.lance import drop_table
+
+    return drop_table(address, kind, encoder)

@@ -22,12 +22,14 @@ class EncoderVersion:
 
     Raises:
         ParameterError: name or version is not made of letters and digits with single ``.``, ``_`` or ``-`` between
-            them (both become part of a table's name), or dimensions is not positive.
+            them (both become part of a table's name), dimensions is not positive, or code_bits no multiple of 8.
     """
 
     name: str
     version: str
     dimensions: int
+    code_bits: int = 0
+    """Length of the binary code that stands beside every vector, a multiple of 8; 0 for no codes."""
 
     def __post_init__(self) -> None:
         for what, text in (("name", self.name), ("version", self.version)):
@@ -37,6 +39,8 @@ class EncoderVersion:
                 )
         if self.dimensions < 1:
             raise ParameterError(f"The encoder has {self.dimensions} dimensions; it must have at least one.")
+        if self.code_bits < 0 or self.code_bits % 8:
+            raise ParameterError(f"The encoder's codes have {self.code_bits} bits; use a multiple of 8, or 0 for none.")
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -69,6 +73,23 @@ class EncoderVersion:
         values = values / largest
         return (values / np.linalg.norm(values)).astype(np.float32)
 
+    def checked_code(self, code: NDArray[np.uint8] | None, whose: str) -> NDArray[np.uint8]:
+        """The code as it is, (code_bits / 8,) uint8.
+
+        Raises:
+            ParameterError: this encoder makes no codes, there is none, or it has another shape or type.
+        """
+        if not self.code_bits:
+            raise ParameterError(f"{self} makes no codes; search by vector.")
+        if code is None:
+            raise ParameterError(f"The code of {whose} is missing; hash its vector with {self} first.")
+        values = np.asarray(code)
+        if values.dtype != np.uint8 or values.shape != (self.code_bits // 8,):
+            raise ParameterError(
+                f"The code of {whose} is {values.dtype} {values.shape}; {self} makes uint8 ({self.code_bits // 8},)."
+            )
+        return values
+
 
 @dataclass(frozen=True)
 class Record:
@@ -91,6 +112,8 @@ class Record:
     """(dimensions,), of length 1 when it comes from a library; None in listings and matches."""
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Further facts: licence, credit, frame rate …"""
+    code: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    """(code_bits / 8,), where the encoder makes codes; None in listings and matches."""
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -107,11 +130,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Match:
-    """A record, and how alike its vector and the query are."""
+    """A record, and how alike it and the query are."""
 
     record: Record
     similarity: float
-    """Cosine, -1 to 1; 1 for the same direction."""
+    """Cosine, -1 to 1; 1 for the same direction. Of codes: ``1 - 2 * distance / code_bits``; 1 for the same code."""
 
 
 def _check_text(text: str) -> None:

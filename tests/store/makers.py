@@ -1,6 +1,7 @@
 """Records made in code, the same in every process."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from core.store import EncoderVersion, Record
 
 ENCODER = EncoderVersion("colours", "1", 16)
+HASHING = EncoderVersion("colours", "1", 16, code_bits=64)
 
 
 def record_id(number: int) -> str:
@@ -31,3 +33,13 @@ def record(number: int, tags: tuple[str, ...] = (), title: str = "", dimensions:
         vector=direction(number, dimensions),
         attributes={"licence": "CC0"},
     )
+
+
+def code(number: int) -> NDArray[np.uint8]:
+    """The signs of the direction's products with 64 fixed others, so near directions have near codes."""
+    others = np.random.default_rng(0).standard_normal((HASHING.code_bits, HASHING.dimensions))
+    return np.packbits(others @ direction(number) > 0)
+
+
+def hashed(number: int, tags: tuple[str, ...] = ()) -> Record:
+    return replace(record(number, tags), code=code(number))

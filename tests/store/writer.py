@@ -1,18 +1,23 @@
 """Another process that writes to a library, obeying the lines on its standard input.
 
 ``upsert ADDRESS A B`` adds the records numbered A to B - 1 in one call and prints how many were new; ``stream ADDRESS
-A`` adds batches of `BATCH` from A on for ever, and prints each batch's first number once it is acknowledged.
+A`` adds batches of `BATCH` from A on for ever, and prints each batch's first number once it is acknowledged. ``hash
+ADDRESS A B`` upserts records with codes, and ``forget ADDRESS A B`` removes them. ``set ADDRESS A`` writes the numbers
+from A on for ever to the setting `KEY`, and prints each once it is acknowledged. ``index ADDRESS`` makes the
+approximate index, whatever the library's size.
 """
 
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from core.store import open_library
-from tests.store.makers import ENCODER, record
+from core.store import lance, open_library, write_setting
+from tests.store.makers import ENCODER, HASHING, hashed, record, record_id
 
 BATCH = 3
+KEY = "current"
 
 
 class Writer:
@@ -44,18 +49,56 @@ class Writer:
             return [int(line) for line in ended.stdout if line.endswith("\n")]
 
 
+def upsert(address: str, first: str, last: str) -> None:
+    library = open_library(address, "videos", ENCODER)
+    print(library.add([record(number) for number in range(int(first), int(last))]), flush=True)
+
+
+def hash_(address: str, first: str, last: str) -> None:
+    library = open_library(address, "videos", HASHING)
+    print(library.add([hashed(number) for number in range(int(first), int(last))]), flush=True)
+
+
+def forget(address: str, first: str, last: str) -> None:
+    library = open_library(address, "videos", HASHING)
+    print(library.remove([record_id(number) for number in range(int(first), int(last))]), flush=True)
+
+
+def stream(address: str, first: str) -> None:
+    library = open_library(address, "videos", ENCODER)
+    for number in count(int(first), BATCH):
+        library.add([record(number + step) for step in range(BATCH)])
+        print(number, flush=True)
+
+
+def set_(address: str, first: str) -> None:
+    for number in count(int(first)):
+        write_setting(address, KEY, str(number))
+        print(number, flush=True)
+
+
+def index(address: str) -> None:
+    lance.MANY_UNINDEXED = lance.LONG_VECTOR = 1
+    open_library(address, "videos", ENCODER).optimise()
+    print(1, flush=True)
+
+
+ORDERS: dict[str, Callable[..., None]] = {
+    "upsert": upsert,
+    "hash": hash_,
+    "forget": forget,
+    "stream": stream,
+    "set": set_,
+    "index": index,
+}
+
+
 def main() -> None:
     import lancedb  # noqa: F401 - the engine is loaded before the first order, so that all obey at the same moment
 
     for line in sys.stdin:
-        order, address, first, *last = line.split()
-        library = open_library(address, "videos", ENCODER)
-        if order == "upsert":
-            print(library.add([record(number) for number in range(int(first), int(last[0]))]), flush=True)
-        else:
-            for number in count(int(first), BATCH):
-                library.add([record(number + step) for step in range(BATCH)])
-                print(number, flush=True)
+        order, *arguments = line.split()
+        ORDERS[order](*arguments)
 
 
 if __name__ == "__main__":

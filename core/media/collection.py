@@ -1,0 +1,137 @@
+"""Collections of films: the files of a folder or of a bucket, and one of them as a file of this machine."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlencode
+
+from core.errors import MediaLimitError, MediaOpenError
+from core.media.limits import DEFAULT_LIMITS, MediaLimits, checked_path
+from core.store.address import storage_options
+
+VIDEO_SUFFIXES = (
+    *(".3gp", ".apng", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
+    *(".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".webp", ".wmv"),
+)
+"""What a file of a collection ends in, in small letters, when it may be a film or an animated picture."""
+_S3 = "s3://"
+
+
+def video_files(address: str, limits: MediaLimits = DEFAULT_LIMITS) -> list[str]:
+    """The addresses of all films below a folder or a prefix, sorted; a single file is its own collection.
+
+    Files are chosen by their suffix (`VIDEO_SUFFIXES`); hidden ones, and those in hidden folders, are left out.
+
+    Args:
+        address: a folder, or ``s3://bucket/prefix``; keys, region and endpoint come from the ``AWS_*`` variables.
+        limits: bounds on a single file, and the folders that files may lie in.
+
+    Raises:
+        PathNotAllowedError: the folder lies outside the allowed ones.
+        MediaOpenError: it is missing, holds no film, or may not be read.
+    """
+    files = _objects(address) if _is_remote(address) else _folder_files(address, limits)
+    if not files:
+        raise MediaOpenError(f"{address} holds no film; give a folder or prefix with files such as .mp4 or .mkv.")
+    return sorted(files)
+
+
+@contextmanager
+def local_file(address: str, limits: MediaLimits = DEFAULT_LIMITS) -> Iterator[Path]:
+    """A file of a collection as a file of this machine: itself, or a download that is deleted afterwards.
+
+    The download bears the name of the original, and lies outside ``limits.allowed_roots``.
+
+    Raises:
+        MediaError: it is missing, empty, over the limits, outside the allowed folders, or may not be read.
+    """
+    if not _is_remote(address):
+        checked_path(address, limits)
+        yield Path(address)
+        return
+    with tempfile.TemporaryDirectory(prefix="showreel-") as folder:
+        yield _download(address, Path(folder), limits)
+
+
+def _is_remote(address: str) -> bool:
+    """True for a bucket, False for a path.
+
+    Raises:
+        MediaOpenError: the address is of another kind.
+    """
+    if "://" in address and not address.startswith(_S3):
+        raise MediaOpenError(f"{address} is no address of films; give a folder or s3://bucket/prefix.")
+    return address.startswith(_S3)
+
+
+def _is_film(path: PurePosixPath | Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not any(part.startswith(".") for part in path.parts)
+
+
+def _folder_files(address: str, limits: MediaLimits) -> list[str]:
+    folder = Path(address).absolute()
+    try:
+        checked_path(folder, limits)
+        return [str(folder)]
+    except MediaOpenError:  # a folder is no file, which is said only after the allowed roots were looked at
+        if not folder.is_dir():
+            raise
+    return [str(path) for path in folder.rglob("*") if _is_film(path.relative_to(folder)) and path.is_file()]
+
+
+def _objects(address: str) -> list[str]:
+    from pyarrow.fs import FileSelector, FileType
+
+    key = address.removeprefix(_S3).rstrip("/")
+    with _said_of(address):
+        store = _object_store(address)
+        found = store.get_file_info(key)
+        if found.type == FileType.File:
+            return [_S3 + key]
+        entries = store.get_file_info(FileSelector(key, recursive=True))
+    names = [entry.path for entry in entries if entry.type == FileType.File]
+    return [_S3 + name for name in names if _is_film(PurePosixPath(name).relative_to(key))]
+
+
+def _download(address: str, folder: Path, limits: MediaLimits) -> Path:
+    key = address.removeprefix(_S3)
+    target = folder / key.rpartition("/")[2]
+    with _said_of(address):
+        store = _object_store(address)
+        size = store.get_file_info(key).size or 0
+        if size > limits.max_bytes:
+            raise MediaLimitError(
+                f"{address} has {size} bytes, more than the {limits.max_bytes} allowed; cut it or compress it."
+            )
+        with store.open_input_stream(key) as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 2**20)
+    if size == 0:
+        raise MediaOpenError(f"{address} is empty; export it again.")
+    return target
+
+
+def _object_store(address: str) -> Any:
+    """The file system of a bucket; without ``AWS_REGION`` the bucket is asked for its region."""
+    from pyarrow.fs import FileSystem
+
+    options = storage_options(address)
+    query = {"region": options["region"]} if "region" in options else {}
+    if "endpoint" in options:
+        query["scheme"], _, query["endpoint_override"] = options["endpoint"].partition("://")
+    bucket = address.removeprefix(_S3).partition("/")[0]
+    return FileSystem.from_uri(f"{_S3}{bucket}?{urlencode(query)}")[0]
+
+
+@contextmanager
+def _said_of(address: str) -> Iterator[None]:
+    """Name the address in what object storage complains of."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise MediaOpenError(f"{address} does not exist; check bucket and prefix.") from error
+    except (OSError, ValueError) as error:
+        reason = str(error).rpartition("AWS Error ")[2].partition(" (Request ID")[0].rstrip(".")
+        raise MediaOpenError(f"{address} cannot be read ({reason}); check it and the AWS_* variables.") from error

@@ -1,0 +1,63 @@
+"""Small facts about a library as a whole, such as which version of an encoder it is searched with.
+
+They lie in one table of their own at the library's address, key by key, so that a folder and object storage are alike
+and a write is one commit: others see the old value or the new one, also when the writer is killed.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+from core.errors import ParameterError
+from core.store.address import SETTINGS_TABLE, holds_something, is_remote, resolve
+
+_MANY_VERSIONS = 64
+_KEEP_VERSIONS_FOR = timedelta(minutes=10)
+
+
+def read_setting(address: str | Path, key: str) -> str | None:
+    """What was last written under a key; None when nothing ever was.
+
+    Raises:
+        StoreError: the library cannot be read.
+    """
+    from core.store.lance_errors import told_as_store_error
+    from core.store.lance_rows import sql_text
+    from core.store.lance_tables import connect, table_names
+
+    place = resolve(address)
+    if not is_remote(place) and not Path(place, f"{SETTINGS_TABLE}.lance").exists():
+        return None
+    with told_as_store_error(place):
+        connection = connect(place)
+        if SETTINGS_TABLE not in table_names(connection):
+            return None
+        rows = connection.open_table(SETTINGS_TABLE).search().where(f"key = {sql_text(key)}").to_arrow()
+    return str(rows["value"][0]) if rows.num_rows else None
+
+
+def write_setting(address: str | Path, key: str, value: str) -> None:
+    """Write a value under a key, in place of the old one; of several writers at once the last one counts.
+
+    Raises:
+        ParameterError: the key is empty.
+        StoreError: the address is a file or a folder of other things, or the library cannot be written.
+    """
+    import pyarrow as pa
+
+    from core.store.lance_errors import patiently
+    from core.store.lance_rows import SETTINGS_SCHEMA
+    from core.store.lance_tables import connect, open_or_make
+
+    if not key:
+        raise ParameterError("The setting has no key; name it.")
+    place = resolve(address)
+    holds_something(place)
+    row = pa.table({"key": [key], "value": [value]}, schema=SETTINGS_SCHEMA)
+
+    def upsert() -> None:
+        table = open_or_make(connect(place), place, SETTINGS_TABLE, SETTINGS_SCHEMA)
+        table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all().execute(row)
+        if table.version % _MANY_VERSIONS == 0:
+            table.optimize(cleanup_older_than=_KEEP_VERSIONS_FOR)
+
+    patiently(place, upsert)
