@@ -50,13 +50,14 @@ def bad_files(folder: Path) -> dict[str, Path]:
     (folder / "empty.mp4").touch()
     (folder / "text.mp4").write_text("not a film " * 99)
     (folder / "playlist.mp4").write_text("#EXTM3U\n#EXTINF:5,\nfilm.mp4\n")
+    (folder / "no films").mkdir()
     dot = animated_picture(folder / "dot.gif", count=3, size=(1, 1))
     return {
         "empty": folder / "empty.mp4",
         "text": folder / "text.mp4",
         "playlist": folder / "playlist.mp4",
         "missing": folder / "missing.mp4",
-        "folder": folder,
+        "folder": folder / "no films",
         "cut short": cut_short(film, 0.6),
         "garbage": with_garbage(film),
         "sound only": sound_file(folder / "sound.wav"),

@@ -18,10 +18,12 @@ from core.errors import (
 )
 from core.media import EncodeOptions, VideoReader, write_video
 from core.runtime import CancelToken, cancellable, silent
-from core.video_search import SearchConfig, VideoSearch
+from core.video_search import SearchConfig, SearchRequest, VideoSearch
+from core.video_search.descriptor import Thresholds
+from core.video_search.rows import segment_records, segment_starts
 from core.video_search.shelf import Shelf
 from tests.factories import animated_picture, cut_short, moving_clip, numbered_picture, still_picture, with_garbage
-from tests.scenes import PLACES
+from tests.scenes import PLACES, scene
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -33,14 +35,14 @@ def test_a_smaller_slower_cropped_copy_finds_its_original_first(
         pictures = [frame.pixels[8:, 12:] for frame in reader.frames_at_rate(Fraction(5))]
     copy = tmp_path / "copy.mkv"
     write_video(copy, pictures, Fraction(5), options=EncodeOptions(crf=36))
-    found = filled.find(copy)
+    found = filled.find(copy).results
     assert len(found) == 5
     assert found[0].title == place
     assert [video.similarity for video in found] == sorted((v.similarity for v in found), reverse=True)
 
 
 def test_the_similarity_of_a_file_with_itself_is_one(filled: VideoSearch, clips: list[Path]) -> None:
-    assert filled.find(clips[3], top=1)[0].similarity == pytest.approx(1, abs=1e-3)
+    assert filled.find(clips[3], SearchRequest(top=1)).results[0].similarity == pytest.approx(1, abs=1e-3)
 
 
 def test_the_same_file_has_the_same_descriptor_whatever_the_batches(
@@ -54,17 +56,90 @@ def test_the_same_file_has_the_same_descriptor_whatever_the_batches(
 
 
 def test_a_library_video_recommends_others_and_never_itself(filled: VideoSearch, clips: list[Path]) -> None:
-    (one,) = filled.find(clips[2], top=1)
-    recommended = filled.recommend(one.id, top=20)
-    assert len(recommended) == len(clips) - 1 and one.id not in {video.id for video in recommended}
-    asked_as_file = [video.id for video in filled.find(clips[2], top=20) if video.id != one.id]
-    assert [video.id for video in recommended] == asked_as_file
+    (one,) = filled.find(clips[2], SearchRequest(top=1)).results
+    recommended = filled.recommend(one.id, SearchRequest(top=20)).results
+    assert recommended and one.id not in {video.id for video in recommended}
+    asked_as_file = [video.id for video in filled.find(clips[2], SearchRequest(top=20)).results]
+    places = [asked_as_file.index(video.id) for video in recommended]
+    assert places == sorted(places) and all(video.why for video in recommended)
+
+
+def test_nothing_similar_enough_is_said_and_the_nearest_are_shown_all_the_same(
+    filled: VideoSearch, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = filled.find(clips[2], SearchRequest(top=1)).results
+    monkeypatch.setattr(filled.descriptor, "thresholds", Thresholds(copy=2.0, topic=1.9))
+    recommended = filled.recommend(one.id)
+    assert len(recommended.results) == 5 and "nearest" in recommended.fallback
+    monkeypatch.setattr(filled.descriptor, "thresholds", Thresholds(copy=2.0, topic=-2.0))
+    assert filled.recommend(one.id).fallback == ""
+
+
+def test_copies_are_not_recommended_beside_a_video_and_only_one_of_two_copies(
+    search: VideoSearch, clips: list[Path], tmp_path: Path
+) -> None:
+    copies = [
+        scene(tmp_path / f"{place}-{crf}.mp4", place, crf=crf) for place in ("harbour", "meadow") for crf in (20, 34)
+    ]
+    list(search.add_each([*clips[2:6], *copies]))
+    ids = {record.title: record.id for record in search.library.records()}
+    titles = [video.title for video in search.recommend(ids["harbour-20"], SearchRequest(top=20)).results]
+    assert "harbour-34" not in titles
+    assert len({"meadow-20", "meadow-34"} & set(titles)) <= 1
+
+
+@pytest.mark.parametrize("rerank", [True, False])
+def test_hash_mode_finds_the_same_film_first(filled: VideoSearch, clips: list[Path], rerank: bool) -> None:
+    answer = filled.find(clips[4], SearchRequest(mode="hash", rerank=rerank))
+    assert answer.mode == "hash" and answer.results[0].title == clips[4].stem and len(answer.results) == 5
+    assert answer.results[0].similarity == pytest.approx(1, abs=0.02)
+
+
+def test_a_mark_sticks_in_both_directions_and_for_files_too_until_it_is_taken_back(
+    search: VideoSearch, clips: list[Path]
+) -> None:
+    list(search.add_each(clips[:4]))
+    one, other = (video.id for video in search.find(clips[0], SearchRequest(top=2)).results)
+    search.mark_not_similar(one, other)
+    again = VideoSearch(search.library.address, search.encoder)
+    assert other not in {video.id for video in again.find(clips[0]).results}
+    assert one not in {video.id for video in again.recommend(other).results}
+    again.mark_not_similar(other, one, marked=False)
+    assert other in {video.id for video in search.find(clips[0]).results}
+
+
+def test_segments_that_a_killed_addition_left_behind_are_never_found(search: VideoSearch, clips: list[Path]) -> None:
+    list(search.add_each(clips[:3]))
+    prepared = search.prepare(clips[3])
+    assert not isinstance(prepared, str)
+    search.segments.add(segment_records(*prepared, search.descriptor.codes))  # killed here: the video never came
+    titles = [video.title for video in search.find(clips[3]).results]
+    assert len(titles) == 3 and clips[3].stem not in titles
+    assert [report.status for report in search.add_each([clips[3]])] == ["added"]
+    assert search.find(clips[3]).results[0].title == clips[3].stem
+
+
+def test_an_excerpt_of_a_long_film_finds_it_and_tells_where_it_begins(
+    search: VideoSearch, clips: list[Path], tmp_path: Path
+) -> None:
+    film = moving_clip(tmp_path / "film.mp4", duration_s=90, frame_rate=4, seed=8)
+    list(search.add_each([*clips[:5], film]))
+    assert len(search.segments) == 5 + len(segment_starts(90))
+    with VideoReader(film) as reader:
+        pictures = [frame.pixels for frame in reader.frames_at_rate(Fraction(4), 50, 62)]
+    excerpt = tmp_path / "excerpt.mp4"
+    write_video(excerpt, pictures, Fraction(4), options=EncodeOptions(crf=30))
+    best = search.find(excerpt).results[0]
+    assert best.title == "film" and best.offset_s == pytest.approx(50, abs=1)
 
 
 def test_only_videos_with_all_the_tags_are_found(search: VideoSearch, clips: list[Path]) -> None:
     list(search.add_each(clips[:2], ["sea"]))
     list(search.add_each(clips[2:4], ["sea", "night"]))
-    assert {video.title for video in search.find(clips[0], tags=["night", "sea"])} == {"traffic", "kitchen"}
+    assert {video.title for video in search.find(clips[0], SearchRequest(tags=("night", "sea"))).results} == {
+        "traffic",
+        "kitchen",
+    }
 
 
 def test_the_same_content_under_another_name_is_one_row(search: VideoSearch, clips: list[Path], tmp_path: Path) -> None:
@@ -109,7 +184,7 @@ def test_another_encoder_sees_none_of_the_vectors(search: VideoSearch, clips: li
 
     list(search.add_each(clips[:2]))
     other = VideoSearch(search.library.address, Renamed(search.encoder))
-    assert other.find(clips[0]) == [] and len(other.library) == 0
+    assert other.find(clips[0]).results == () and len(other.library) == 0
     assert len(search.library) == 2 and other.of_other_encoders() == 2 and search.of_other_encoders() == 0
 
 
@@ -118,7 +193,7 @@ def test_an_animated_picture_is_a_film_like_any_other(search: VideoSearch, clips
     list(search.add_each(clips))
     assert [report.status for report in search.add_each([loop])] == ["added"]
     film = moving_clip(tmp_path / "film.mp4", duration_s=0.8, seed=2)
-    assert search.find(film)[0].title == "loop"
+    assert search.find(film).results[0].title == "loop"
 
 
 def test_the_shelf_keeps_a_copy_that_outlives_the_original_and_goes_with_the_row(
