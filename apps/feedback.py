@@ -20,11 +20,12 @@ def readable_errors() -> Iterator[None]:
         raise gr.Error(str(error), title="That did not work", duration=None, print_exception=False) from error
 
 
-def progress_bar(bar: gr.Progress) -> Progress:
-    """A core progress callback that fills a gradio progress bar."""
+def progress_bar(bar: gr.Progress, counted: str = "file") -> Progress:
+    """A core progress callback that fills a gradio progress bar; ``counted``: what the parts of a job are, if told."""
 
     def report(done: int, total: int, what: str) -> None:
-        of_files = f" – file {min(done // PART + 1, total // PART)} of {total // PART}" if total >= 2 * PART else ""
-        bar(done / max(total, 1), desc=f"{what}{of_files}")
+        parts = total // PART if counted else 0
+        of_parts = f" – {counted} {min(done // PART + 1, parts)} of {parts}" if parts >= 2 else ""
+        bar(done / max(total, 1), desc=f"{what}{of_parts}")
 
     return report

@@ -33,6 +33,7 @@ class AppSettings:
         default="library/videos", metadata={"help": "folder or object-storage address of the video library"}
     )
     files: str = field(default="library/files", metadata={"help": "folder for the copies of the videos added"})
+    models: str = field(default="library/models", metadata={"help": "folder for the models fine-tuned on the library"})
     output: str = field(default="output", metadata={"help": "folder for files made for one request"})
     host: str = field(default="", metadata={"help": "address to listen on; 127.0.0.1 when empty"})
     port: int = field(default=7860, metadata={"help": "port to listen on"})

@@ -12,6 +12,7 @@ from core.store import write_setting
 from core.video_search.data import SequenceConfig
 from core.video_search.descriptor import TrainedDescriptor
 from core.video_search.pipeline import MODEL_SETTING, VideoSearch
+from core.video_search.rows import video_of
 from core.video_search.train import Figure, TrainConfig
 from core.video_search.tuning import Recipe, tune
 
@@ -83,7 +84,7 @@ def switch(search: VideoSearch, model: str, progress: Progress = silent) -> list
         WeightsError: the model is missing or damaged.
         CancelledError: ``progress`` says so; the library is still searched with the old model.
     """
-    new = search.with_model(model)
+    old, new = copy.copy(search), search.with_model(model)
     lost: dict[str, str] = {}
     while missing := sorted(search.library.ids() - new.library.ids() - lost.keys()):
         for index, record in enumerate(search.library.fetch(missing)):
@@ -95,4 +96,11 @@ def switch(search: VideoSearch, model: str, progress: Progress = silent) -> list
                 lost[record.id] = record.title
     write_setting(search.library.address, MODEL_SETTING, model)
     search.follow_the_library()
+    _discard(old, new.library.ids())
     return list(lost.values())
+
+
+def _discard(old: VideoSearch, ids: set[str]) -> None:
+    """Delete videos that are described anew from under the old model; a row that came meanwhile stays."""
+    old.library.remove(sorted(ids))
+    old.segments.remove(sorted(segment for segment in old.segments.ids() if video_of(segment)[0] in ids))

@@ -10,11 +10,22 @@ import numpy as np
 import torch
 
 from core.encoders.image import ImageEncoder
+from core.errors import ParameterError
 from core.runtime import Progress, part_of, silent
 from core.video_search.data import DrawnFilms, SequenceConfig, cached_features
 from core.video_search.descriptor import NEAREST_OF_BACKGROUND, Model, Thresholds, unit_rows, write_model
 from core.video_search.model import NetworkConfig, SequenceEncoder
-from core.video_search.train import Figure, TrainConfig, Training, encode, feature_statistics, measure, origin, pooled
+from core.video_search.train import (
+    LEAST_FILMS,
+    Figure,
+    TrainConfig,
+    Training,
+    encode,
+    feature_statistics,
+    measure,
+    origin,
+    pooled,
+)
 
 HELD_OUT = 6
 """One film in so many is held out: every sixth run of neighbours by name, which are often of one source."""
@@ -68,6 +79,8 @@ def tune(
     run = max(1, len(files) // HELD_OUT**2)
     unseen = [file for index, file in enumerate(files) if index // run % HELD_OUT == HELD_OUT - 1]
     seen = [file for file in files if file not in unseen]
+    if len(seen) < LEAST_FILMS:
+        raise ParameterError(f"There are {len(seen)} films to train on; give at least {LEAST_FILMS}.")
     pairs, held_out = DrawnFilms(seen, backwards=True), DrawnFilms(unseen or seen[-1:])
     torch.manual_seed(recipe.training.seed)
     network = recipe.start or SequenceEncoder(
@@ -94,7 +107,7 @@ def _version(network: SequenceEncoder) -> str:
 def _calibrated(
     network: SequenceEncoder, films: DrawnFilms, held_out: DrawnFilms
 ) -> tuple[np.ndarray, np.ndarray, Thresholds]:
-    """Mean vector, background set and thresholds: a copy scores above 99 % of strangers, and a topic above 90 %."""
+    """Mean vector, background set and thresholds: a copy scores above 99.5 % of strangers, a topic above 97 %."""
     every, held = encode(network, pooled(network, films)), encode(network, pooled(network, held_out))
     background = every[:BACKGROUND, 0]
     strangers = held[:, 1:].reshape(-1, held.shape[2])
@@ -102,5 +115,5 @@ def _calibrated(
     scores = strangers @ held[:, 0].T
     scores -= np.sort(strangers @ background.T, axis=1)[:, -NEAREST_OF_BACKGROUND:].mean(1, keepdims=True)
     apart = scores[owners[:, None] != np.arange(len(held_out))]
-    thresholds = Thresholds(*(float(np.quantile(apart, share)) for share in (0.99, 0.9)))
+    thresholds = Thresholds(*(float(np.quantile(apart, share)) for share in (0.995, 0.97)))
     return every.mean((0, 1)).astype(np.float32), unit_rows(background), thresholds

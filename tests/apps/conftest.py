@@ -5,12 +5,17 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.scenes import scene
+from core.media import EncodeOptions, write_video
+from tests.factories import moving_clip
+from tests.scenes import PLACES, Canvas, scene
 
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
@@ -52,20 +57,34 @@ def connections() -> list[str]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, connections: list[str]) -> Iterator[Server]:
     """The app, serving on a free port of loopback with an empty library."""
+    folder = tmp_path_factory.mktemp("showreel")
+    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
+    with serving(folder, connections) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def second_server(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app with a library of its own, for tests that change what a library is searched with."""
+    with serving(tmp_path_factory.mktemp("second"), server.foreign) as second:
+        yield second
+
+
+@contextmanager
+def serving(folder: Path, foreign: list[str]) -> Iterator[Server]:
     from app import launch
     from apps.runtime import AppSettings
 
-    folder = tmp_path_factory.mktemp("showreel")
-    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
     settings = AppSettings(
         library=str(folder / "videos"),
         files=str(folder / "files"),
+        models=str(folder / "models"),
         output=str(folder / "output"),
         port=free_port(),
         max_upload_mb=20,
     )
     app = launch(settings, block=False)
-    yield Server(f"http://127.0.0.1:{settings.port}", folder, connections)
+    yield Server(f"http://127.0.0.1:{settings.port}", folder, foreign)
     app.close()
 
 
@@ -75,6 +94,27 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("clips")
     names = ["harbour.mp4", "meadow.mp4", "traffic.mkv", "kitchen.mp4", "forest.mp4", "stage.mp4"]
     return {Path(name).stem: scene(folder / name, Path(name).stem) for name in names}
+
+
+@pytest.fixture(scope="session")
+def reels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Six films long enough that a job with all of them can be stopped in its midst."""
+    folder = tmp_path_factory.mktemp("reels")
+    return [moving_clip(folder / f"reel{n}.mp4", duration_s=20, frame_rate=12, seed=70 + n) for n in range(6)]
+
+
+def journey(path: Path, *places: str) -> Path:
+    """A film that stays five seconds in each of some places."""
+
+    def picture(number: int) -> np.ndarray:
+        draw, sky, ground = PLACES[places[number // 25]]
+        canvas = Canvas(160, 120, sky, ground)
+        draw(canvas, number % 25 / 5, np.random.default_rng(7))
+        return np.asarray(canvas.image)
+
+    frames = (picture(number) for number in range(25 * len(places)))
+    write_video(path, frames, Fraction(5), options=EncodeOptions(crf=23))
+    return path
 
 
 @pytest.fixture

@@ -13,12 +13,15 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
+from apps import video_search_handlers
 from core.video_search import VideoSearch
-from tests.apps.conftest import Server
+from tests.apps.conftest import Server, journey
 from tests.factories import moving_clip
 from tests.scenes import scene
 
-ENDPOINTS = {f"/video_search_{word}" for word in ("add", "find", "recommend", "list", "remove", "cancel")}
+PATIENCE_S = 120
+WORDS = ("add", "find", "find_many", "recommend", "mark", "list", "remove", "fine_tune", "cancel")
+ENDPOINTS = {f"/video_search_{word}" for word in WORDS}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def test_every_public_endpoint_is_named_and_typed(client: Client) -> None:
     described: Any = client.view_api(return_format="dict", print_info=False)
     assert set(described["named_endpoints"]) == ENDPOINTS and not described["unnamed_endpoints"]
     parameters = described["named_endpoints"]["/video_search_find"]["parameters"]
-    assert [p["python_type"]["type"] for p in parameters] == ["filepath", "float", "str"]
+    assert [p["python_type"]["type"] for p in parameters] == ["filepath", "float", "str", "Literal['cosine', 'hash']"]
 
 
 def test_the_endpoints_are_mcp_tools_too(server: Server) -> None:
@@ -57,13 +60,68 @@ def test_a_re_encoded_copy_finds_its_original_first(client: Client, ids: dict[st
     assert [answer["results"][0]["id"], len(answer["results"])] == [ids["meadow"], 5]
     similarities = [row["similarity"] for row in answer["results"]]
     assert similarities == sorted(similarities, reverse=True)
+    scores = [row["score"] for row in answer["results"]]
+    assert answer["results"][0]["relation"] == "copy" and scores == sorted(scores, reverse=True)
 
 
-def test_a_library_video_recommends_others_and_never_itself(client: Client, ids: dict[str, str]) -> None:
-    answer = client.predict(ids["harbour"], 20, "", api_name="/video_search_recommend")
-    assert answer["query"]["id"] == ids["harbour"]
-    assert {row["id"] for row in answer["results"]} >= set(ids.values()) - {ids["harbour"]}
-    assert ids["harbour"] not in {row["id"] for row in answer["results"]}
+def test_hash_mode_tells_both_times_and_what_it_missed(client: Client, ids: dict[str, str], tmp_path: Path) -> None:
+    copy = scene(tmp_path / "copy.mp4", "kitchen", size=(160, 120), crf=36)
+    exact, hashed = (
+        client.predict(handle_file(str(copy)), 4, "", mode, api_name="/video_search_find")
+        for mode in ("cosine", "hash")
+    )
+    assert set(exact["milliseconds"]) == {"cosine"} and set(hashed["milliseconds"]) == {"cosine", "hash"}
+    assert min(hashed["milliseconds"].values()) > 0
+    assert hashed["results"][0]["id"] == exact["results"][0]["id"] == ids["kitchen"]
+    there = {row["id"] for row in hashed["results"]}
+    assert hashed["missed"] == [row["title"] for row in exact["results"] if row["id"] not in there]
+
+
+def test_an_excerpt_is_told_where_it_begins(client: Client, tmp_path: Path) -> None:
+    film = journey(tmp_path / "film.mp4", "snow", "harbour", "kitchen", "city")
+    excerpt = journey(tmp_path / "excerpt.mp4", "kitchen", "city")
+    (added,) = client.predict([handle_file(str(film))], "excursion", api_name="/video_search_add")["results"]
+    answer = client.predict(handle_file(str(excerpt)), 1, "excursion", api_name="/video_search_find")
+    client.predict(added["id"], api_name="/video_search_remove")
+    (row,) = answer["results"]
+    assert row["id"] == added["id"] and row["offset_s"] == pytest.approx(10, abs=2)
+
+
+def test_a_mark_hides_a_result_in_both_directions_until_it_is_taken_back(
+    client: Client, ids: dict[str, str], clips: dict[str, Path]
+) -> None:
+    def found(title: str) -> tuple[list[str], list[str]]:
+        answer = client.predict(handle_file(str(clips[title])), 20, "", api_name="/video_search_find")
+        return [row["id"] for row in answer["results"]], [row["title"] for row in answer["not_similar"]]
+
+    for marked in (True, False):
+        told = client.predict(ids["meadow"], ids["forest"], marked, api_name="/video_search_mark")
+        assert told["results"] == [{"id": ids["forest"], "marked": marked}]
+        for query, other in (("meadow", "forest"), ("forest", "meadow")):
+            results, left_out = found(query)
+            assert (ids[other] in results, other in left_out) == (not marked, marked)
+
+
+def test_many_files_are_answered_one_by_one_and_a_bad_one_has_its_error(
+    client: Client, ids: dict[str, str], clips: dict[str, Path], not_media: Path
+) -> None:
+    files = [clips["stage"], not_media, clips["harbour"]]
+    answer = client.predict([handle_file(str(f)) for f in files], 3, "", api_name="/video_search_find_many")
+    assert [one["file"] for one in answer["results"]] == ["stage.mp4", "letter.mp4", "harbour.mp4"]
+    good, bad, also_good = answer["results"]
+    assert good["results"][0]["id"] == ids["stage"] and also_good["results"][0]["id"] == ids["harbour"]
+    assert bad["results"] == [] and "letter.mp4 is not a film" in bad["error"] and not answer["stopped"]
+    alone = client.predict(handle_file(str(clips["stage"])), 3, "", api_name="/video_search_find")
+    assert [row["id"] for row in good["results"]] == [row["id"] for row in alone["results"]]
+
+
+def test_a_library_video_recommends_others_and_never_itself_nor_its_copies(client: Client, ids: dict[str, str]) -> None:
+    for title, video_id in ids.items():
+        answer = client.predict(video_id, 20, "", api_name="/video_search_recommend")
+        assert [answer["query"]["id"], answer["query"]["title"]] == [video_id, title]
+        assert answer["results"] and video_id not in {row["id"] for row in answer["results"]}
+        assert all(row["why"] and row["relation"] != "copy" for row in answer["results"])
+        assert bool(answer["fallback"]) == all(row["relation"] == "" for row in answer["results"])
 
 
 def test_every_result_can_be_fetched_and_played_from_the_server(
@@ -123,7 +181,7 @@ def test_files_of_the_server_cannot_be_asked_for(server: Server, ids: dict[str, 
     """Asked over plain HTTP, since the client would upload the file first."""
     never_uploaded = {"path": str(clips["stage"]), "meta": {"_type": "gradio.FileData"}}
     call = f"{server.url}/gradio_api/call/video_search_find"
-    event = httpx.post(call, json={"data": [never_uploaded, 5, ""]}).json()["event_id"]
+    event = httpx.post(call, json={"data": [never_uploaded, 5, "", "cosine"]}).json()["event_id"]
     answer = httpx.get(f"{call}/{event}", timeout=60).text
     assert "event: error" in answer and "similarity" not in answer
     assert httpx.get(f"{server.url}/gradio_api/file={clips['stage']}").status_code in (403, 404)
@@ -155,14 +213,49 @@ def test_cancel_stops_an_addition_and_keeps_what_was_finished(server: Server, tm
     films = [moving_clip(tmp_path / f"long{n}.mp4", duration_s=20, frame_rate=12, seed=50 + n) for n in range(6)]
     client = Client(server.url, verbose=False)
     job = client.submit([handle_file(str(film)) for film in films], "", api_name="/video_search_add")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not job.outputs() and time.monotonic() < deadline:
         time.sleep(0.02)
     client.predict(api_name="/video_search_cancel")
-    answer = job.result(timeout=60)
+    answer = job.result(timeout=PATIENCE_S)
     assert answer["stopped"] and 1 <= len(answer["results"]) < len(films)
     listed = client.predict("long", 60, api_name="/video_search_list")["results"]
     assert {row["id"] for row in answer["results"]} == {row["id"] for row in listed}
+
+
+def test_cancel_stops_a_search_with_many_files_and_keeps_what_was_finished(
+    server: Server, ids: dict[str, str], reels: list[Path]
+) -> None:
+    client = Client(server.url, verbose=False)
+    job = client.submit([handle_file(str(film)) for film in reels], 1, "", api_name="/video_search_find_many")
+    deadline = time.monotonic() + PATIENCE_S
+    while not (job.status().progress_data and "reel1" in str(job.status().progress_data)):
+        assert time.monotonic() < deadline and not job.done()
+        time.sleep(0.02)
+    client.predict(api_name="/video_search_cancel")
+    answer = job.result(timeout=PATIENCE_S)
+    assert answer["stopped"] and [one["file"] for one in answer["results"]][:1] == ["reel0.mp4"]
+    assert len(answer["results"]) < len(reels) and all(one["results"] for one in answer["results"])
+
+
+def test_a_library_too_small_is_not_fine_tuned_and_one_large_enough_is(
+    second_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_search_handlers, "FINE_TUNING_DRAWS", 2)
+    client = Client(second_server.url, verbose=False)
+    films = [moving_clip(tmp_path / f"tiny{n:02}.mp4", duration_s=1, frame_rate=8, seed=200 + n) for n in range(12)]
+    client.predict([handle_file(str(film)) for film in films[:2]], "", api_name="/video_search_add")
+    with pytest.raises(AppError, match="at least 8"):
+        client.predict(5, api_name="/video_search_fine_tune")
+    client.predict([handle_file(str(film)) for film in films[2:]], "", api_name="/video_search_add")
+    tuned = client.predict(5, api_name="/video_search_fine_tune")
+    better = tuned["after"]["micro_average_precision"] > tuned["before"]["micro_average_precision"]
+    assert tuned["switched"] == better and tuned["lost"] == []
+    assert (second_server.folder / "models" / f"{tuned['model']}.safetensors").exists() == tuned["switched"]
+    assert not list((second_server.folder / "models" / "training").glob("*/checkpoint.pt"))
+    answer = client.predict(handle_file(str(films[4])), 1, "", api_name="/video_search_find")
+    assert answer["results"][0]["title"] == "tiny04"
+    assert client.predict("", 60, api_name="/video_search_list")["of_other_encoders"] == (12 if better else 0)
 
 
 def test_the_server_reached_no_address_outside_this_machine(server: Server, ids: dict[str, str]) -> None:

@@ -23,6 +23,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = AppSettings(
         library=str(folder / "videos"),
         files=str(folder / "files"),
+        models=str(folder / "models"),
         output=str(folder / "output"),
         port=free_port(),
         auth="me:secret",
