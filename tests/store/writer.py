@@ -3,8 +3,7 @@
 ``upsert ADDRESS A B`` adds the records numbered A to B - 1 in one call and prints how many were new; ``stream ADDRESS
 A`` adds batches of `BATCH` from A on for ever, and prints each batch's first number once it is acknowledged. ``hash
 ADDRESS A B`` upserts records with codes, and ``forget ADDRESS A B`` removes them. ``set ADDRESS A`` writes the numbers
-from A on for ever to the setting `KEY`, and prints each once it is acknowledged. ``index ADDRESS`` makes the
-approximate index, whatever the library's size.
+from A on for ever to the setting `KEY`, and prints each once it is acknowledged.
 """
 
 import subprocess
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from core.store import lance, open_library, write_setting
+from core.store import open_library, write_setting
 from tests.store.makers import ENCODER, HASHING, hashed, record, record_id
 
 BATCH = 3
@@ -77,19 +76,12 @@ def set_(address: str, first: str) -> None:
         print(number, flush=True)
 
 
-def index(address: str) -> None:
-    lance.MANY_UNINDEXED = lance.LONG_VECTOR = 1
-    open_library(address, "videos", ENCODER).optimise()
-    print(1, flush=True)
-
-
 ORDERS: dict[str, Callable[..., None]] = {
     "upsert": upsert,
     "hash": hash_,
     "forget": forget,
     "stream": stream,
     "set": set_,
-    "index": index,
 }
 
 
