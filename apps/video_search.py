@@ -147,9 +147,14 @@ def _listing(handlers: Handlers, ui: LibraryWidgets, listed: gr.JSON) -> Any:
     """Show the library when the page opens and whenever the filter changes; return what shows it after an event."""
     limit = gr.Number(SHOWN, visible=False, label="Limit", precision=0)
 
+    def draw(answer: Answer, text: str) -> tuple[Any, ...]:
+        if answer["filter"] != text:  # an answer to an earlier filter, overtaken by the present one's
+            answer = handlers.video_search_list(text, SHOWN)
+        return *_draw_gallery(answer), answer
+
     def after(listen: Any, visibility: dict[str, Any] = PRIVATE) -> None:
         answered = listen(handlers.video_search_list, [ui.filter, limit], listed, **visibility)
-        answered.success(_draw_gallery, listed, [ui.gallery, ui.note], **PRIVATE)
+        answered.success(draw, [listed, ui.filter], [ui.gallery, ui.note, listed], **PRIVATE)
 
     after(lambda *event, **how: gr.on(None, *event, **how), LIGHT)
     return after

@@ -180,6 +180,7 @@ class Handlers:
             else:
                 records, total = search.library.records(limit=limit), len(search.library)
             return {
+                "filter": text or "",
                 "total": total,
                 "results": [self._listed(record) for record in records],
                 "of_other_encoders": search.of_other_encoders(),
