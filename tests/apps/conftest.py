@@ -63,15 +63,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, connections: list[str]) -> 
         yield server
 
 
-@pytest.fixture(scope="session")
-def second_server(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The app with a library of its own, for tests that change what a library is searched with."""
-    with serving(tmp_path_factory.mktemp("second"), server.foreign) as second:
-        yield second
-
-
 @contextmanager
 def serving(folder: Path, foreign: list[str]) -> Iterator[Server]:
+    """The app with all that it keeps in a folder."""
     from app import launch
     from apps.runtime import AppSettings
 

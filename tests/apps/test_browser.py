@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
-from tests.apps.conftest import LOOPBACK, SCREENSHOTS, Server, journey
+from tests.apps.conftest import LOOPBACK, SCREENSHOTS, Server, journey, serving
 from tests.factories import moving_clip
 from tests.scenes import scene
 
@@ -272,12 +272,13 @@ def test_query_and_result_play_side_by_side_shifted_by_the_offset(visitor: Visit
     expect(page.locator(".pair")).to_have_count(0)
 
 
-def test_fine_tuning_an_empty_library_says_what_is_missing(browser: Browser, second_server: Server) -> None:
-    person = Visitor(browser, second_server.url)
-    person.unfold("Fine-tune on")
-    person.page.get_by_role("button", name="Fine-tune", exact=True).click()
-    expect(person.page.get_by_test_id("toast-body")).to_contain_text("film")
-    person.context.close()
+def test_fine_tuning_an_empty_library_says_what_is_missing(browser: Browser, server: Server, tmp_path: Path) -> None:
+    with serving(tmp_path, server.foreign) as empty:
+        person = Visitor(browser, empty.url)
+        person.unfold("Fine-tune on")
+        person.page.get_by_role("button", name="Fine-tune", exact=True).click()
+        expect(person.page.get_by_test_id("toast-body")).to_contain_text("film")
+        person.context.close()
 
 
 @pytest.mark.parametrize(("name", "width"), [("phone", 390), ("laptop", 1280), ("wide", 1920)])

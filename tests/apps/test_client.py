@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from mcp.client.streamable_http import streamablehttp_client
 
 from apps import video_search_handlers
 from core.video_search import VideoSearch
-from tests.apps.conftest import Server, journey
+from tests.apps.conftest import Server, journey, serving
 from tests.factories import moving_clip
 from tests.scenes import scene
 
@@ -27,6 +28,13 @@ ENDPOINTS = {f"/video_search_{word}" for word in WORDS}
 @pytest.fixture(scope="module")
 def client(server: Server) -> Client:
     return Client(server.url, verbose=False)
+
+
+@pytest.fixture
+def tuned_server(server: Server, tmp_path: Path) -> Iterator[Server]:
+    """A server with a library of its own, since fine-tuning changes what a library is searched with."""
+    with serving(tmp_path / "tuned", server.foreign) as tuned:
+        yield tuned
 
 
 @pytest.fixture(scope="module")
@@ -239,10 +247,10 @@ def test_cancel_stops_a_search_with_many_files_and_keeps_what_was_finished(
 
 
 def test_a_library_too_small_is_not_fine_tuned_and_one_large_enough_is(
-    second_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuned_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(video_search_handlers, "FINE_TUNING_DRAWS", 2)
-    client = Client(second_server.url, verbose=False)
+    client = Client(tuned_server.url, verbose=False)
     films = [moving_clip(tmp_path / f"tiny{n:02}.mp4", duration_s=1, frame_rate=8, seed=200 + n) for n in range(12)]
     client.predict([handle_file(str(film)) for film in films[:2]], "", api_name="/video_search_add")
     with pytest.raises(AppError, match="at least 8"):
@@ -251,8 +259,8 @@ def test_a_library_too_small_is_not_fine_tuned_and_one_large_enough_is(
     tuned = client.predict(5, api_name="/video_search_fine_tune")
     better = tuned["after"]["micro_average_precision"] > tuned["before"]["micro_average_precision"]
     assert tuned["switched"] == better and tuned["lost"] == []
-    assert (second_server.folder / "models" / f"{tuned['model']}.safetensors").exists() == tuned["switched"]
-    assert not list((second_server.folder / "models" / "training").glob("*/checkpoint.pt"))
+    assert (tuned_server.folder / "models" / f"{tuned['model']}.safetensors").exists() == tuned["switched"]
+    assert not list((tuned_server.folder / "models" / "training").glob("*/checkpoint.pt"))
     answer = client.predict(handle_file(str(films[4])), 1, "", api_name="/video_search_find")
     assert answer["results"][0]["title"] == "tiny04"
     assert client.predict("", 60, api_name="/video_search_list")["of_other_encoders"] == (12 if better else 0)
