@@ -81,7 +81,9 @@ def tune(
     seen = [file for file in files if file not in unseen]
     if len(seen) < LEAST_FILMS:
         raise ParameterError(f"There are {len(seen)} films to train on; give at least {LEAST_FILMS}.")
-    pairs, held_out = DrawnFilms(seen, backwards=True), DrawnFilms(unseen or seen[-1:])
+    if len(unseen) < 2:
+        raise ParameterError(f"There are {len(files)} films, too few to hold some out; give at least {2 * HELD_OUT}.")
+    pairs, held_out = DrawnFilms(seen, backwards=True), DrawnFilms(unseen)
     torch.manual_seed(recipe.training.seed)
     network = recipe.start or SequenceEncoder(
         recipe.network or NetworkConfig(features=encoder.dimensions), feature_statistics(pairs)

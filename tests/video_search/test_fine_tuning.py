@@ -145,7 +145,10 @@ def test_a_model_that_is_gone_is_named_with_the_folder_to_put_it_into(
         VideoSearch(library.library.address, encoder, library.config)
 
 
-def test_too_small_a_library_is_not_trained_on(search: VideoSearch, films: list[Path], tmp_path: Path) -> None:
-    list(search.add_each(films[:4]))
-    with pytest.raises(ParameterError, match="at least 8"):
+@pytest.mark.parametrize(("count", "told"), [(4, "at least 8"), (10, "at least 12")])
+def test_too_small_a_library_is_not_trained_on(
+    search: VideoSearch, films: list[Path], tmp_path: Path, count: int, told: str
+) -> None:
+    list(search.add_each(films[:count]))
+    with pytest.raises(ParameterError, match=told):
         fine_tune(search, TrainConfig(epochs=5), tmp_path / "training", SequenceConfig(draws=2))
