@@ -1,9 +1,9 @@
 """The only door to files: reading, writing and muxing of pictures and sound. Knows no model.
 
 Reading: `probe`, `VideoReader`, `read_audio`, `stream_audio`. Writing: `write_video`, `write_audio`,
-`replace_soundtrack`, `write_preview`. Collections:
-`video_files`, `local_file`. Looking: `thumbnail`, `contact_sheet`, `shot_boundaries`. What may be opened is
-set by `MediaLimits`; whatever is wrong with a file is said by a `core.errors.MediaError`.
+`replace_soundtrack`, `write_preview`. Collections: `video_files`, `local_file`. Looking: `thumbnail`, `contact_sheet`,
+`shot_boundaries`. What may be opened is set by `MediaLimits`; whatever is wrong with a file is said by a
+`core.errors.MediaError`.
 """
 
 from core.media.audio import AudioClip, AudioRequest, read_audio, stream_audio, write_audio

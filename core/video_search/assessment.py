@@ -44,17 +44,17 @@ def assess(
     rows: list[list[float]] = []
     sources: list[str] = []
     transforms: list[str] = []
-    for done, name in enumerate(names):
-        for transform in TRANSFORMS:
-            progress(done * len(TRANSFORMS) + len(sources) % len(TRANSFORMS), len(names) * len(TRANSFORMS), name)
-            try:
-                copy = _describe(_copy(Path(name), transform, cache, [Path(n) for n in names]), model)
-            except MediaError:
-                continue
-            usual = baseline(model[1], copy.descriptor)
-            rows.append([_similarity(copy.descriptors, originals[other].descriptors) - usual for other in names])
-            sources.append(name)
-            transforms.append(transform)
+    wanted = [(name, transform) for name in names for transform in TRANSFORMS]
+    for done, (name, transform) in enumerate(wanted):
+        progress(done, len(wanted), name)
+        try:
+            copy = _describe(_copy(Path(name), transform, cache, [Path(n) for n in names]), model)
+        except MediaError:
+            continue
+        usual = baseline(model[1], copy.descriptor)
+        rows.append([_similarity(copy.descriptors, originals[other].descriptors) - usual for other in names])
+        sources.append(name)
+        transforms.append(transform)
     return evaluate(np.array(rows), Trial(names, sources, transforms))
 
 

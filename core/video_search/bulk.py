@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 from core.bulk import run_all
 from core.media import local_file
@@ -33,18 +34,22 @@ class DescribeJob:
 
     def __call__(self) -> Callable[[str], Prepared]:
         """Load the networks; the job that comes back takes an address and gives what `VideoSearch.prepare` gives."""
-        search = VideoSearch(self.library, config=self.config)
-        downloaded = copy(search)  # what `local_file` fetched lies outside the allowed folders
-        downloaded.config = replace(self.config, limits=replace(self.config.limits, allowed_roots=()))
+        return preparing(VideoSearch(self.library, config=self.config))
 
-        def prepare(address: str) -> Prepared:
-            with local_file(address, self.config.limits) as path:
-                if "://" not in address:
-                    return search.prepare(path)
-                prepared = downloaded.prepare(path)
-                return prepared if isinstance(prepared, str) else (replace(prepared[0], path=address), prepared[1])
 
-        return prepare
+def preparing(search: VideoSearch) -> Callable[[str], Prepared]:
+    """The job of one worker: takes the address of a film, gives what `VideoSearch.prepare` gives."""
+    downloaded = copy(search)  # what `local_file` fetched lies outside the allowed folders
+    downloaded.config = replace(search.config, limits=replace(search.config.limits, allowed_roots=()))
+
+    def prepare(address: str) -> Prepared:
+        with local_file(address, search.config.limits) as path:
+            if "://" not in address:
+                return search.prepare(path)
+            prepared = downloaded.prepare(path)
+            return prepared if isinstance(prepared, str) else (replace(prepared[0], path=address), prepared[1])
+
+    return prepare
 
 
 def add_all(
@@ -71,7 +76,8 @@ def add_all(
         ParameterError: there is no such cluster, or Ray is not installed.
     """
     search.follow_the_library()
-    job = DescribeJob(search.library.address, search.config)
+    alone = workers.count == 1 and workers.cluster is None  # then the networks that are loaded already serve
+    job = partial(preparing, search) if alone else DescribeJob(search.library.address, search.config)
     for outcome in run_all(job, addresses, progress, workers.count, workers.cluster):
         if outcome.result is None:
             yield AddReport(outcome.item, "failed", error=outcome.error)

@@ -125,10 +125,14 @@ def baseline(descriptor: Descriptor, vector: Vectors) -> float:
     (a dark, still picture) and queries that resemble nothing. Source: the score normalisation of the Video Similarity
     Challenge, Pizzi et al., "The 2023 Video Similarity Dataset and Challenge", 2023, section 5, with a weight of 1.
     """
-    if not len(descriptor.background):
-        return 0.0
-    cosines = np.sort(descriptor.background @ vector)
-    return float(cosines[-NEAREST_OF_BACKGROUND:].mean())
+    return float(baselines(descriptor.background, vector[None])[0])
+
+
+def baselines(background: Vectors, vectors: Vectors) -> Vectors:
+    """The `baseline` of each of the unit vectors (N, D) against a background set (M, D): (N,), zeros when M is 0."""
+    if not len(background):
+        return np.zeros(len(vectors), np.float32)
+    return np.sort(vectors @ background.T, axis=1)[:, -NEAREST_OF_BACKGROUND:].mean(1)
 
 
 @dataclass(frozen=True)

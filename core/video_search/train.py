@@ -24,7 +24,7 @@ from torch import Tensor
 
 from core.errors import ParameterError
 from core.media.whole_file import written_whole
-from core.runtime import Progress, seed_everything, silent
+from core.runtime import Progress, placement, seed_everything, silent
 from core.video_search.data import DrawnFilms, padded
 from core.video_search.losses import barlow_twins_loss
 from core.video_search.metrics import micro_average_precision, recall_at_k
@@ -149,7 +149,7 @@ class Training:
         first, second = (
             self.films[indices[mine], draws[mine, view]].float().to(self.accelerator.device) for view in (0, 1)
         )
-        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=_bf16_is_fast()):
+        with placement().autocast():
             z1, z2 = self.network(first), self.network(second)
         loss = barlow_twins_loss(gathered(z1.float()), gathered(z2.float()))
         self.optimiser.zero_grad()
@@ -174,7 +174,7 @@ class Training:
         with (self.folder / METRICS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
         state = {
-            "config": (self.config, self.plain.config.to_json(), len(self.films)).__repr__(),
+            "config": self._settings(),
             "epoch": self.epoch,
             "best": self.best,
             "network": self.plain.state_dict(),
@@ -184,13 +184,17 @@ class Training:
         with written_whole(self.folder / CHECKPOINT) as part:
             torch.save(state, part)
 
+    def _settings(self) -> str:
+        """What a checkpoint must have been made with to be gone on with."""
+        return repr((self.config, self.plain.config.to_json(), len(self.films)))
+
     def _resume(self) -> None:
         path = self.folder / CHECKPOINT
         if not path.exists():
             (self.folder / METRICS).unlink(missing_ok=True)
             return
         state = torch.load(path, weights_only=True)
-        if state["config"] != (self.config, self.plain.config.to_json(), len(self.films)).__repr__():
+        if state["config"] != self._settings():
             raise ParameterError(
                 f"The folder {self.folder} holds a training with other settings; name another one, or empty it."
             )
@@ -270,10 +274,6 @@ def origin() -> dict[str, str]:
     name = "-m core.video_search" if program.name == "__main__.py" else program.name
     told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return {"command": " ".join(["python", name, *sys.argv[1:]]), "revision": told.stdout.strip() or "unknown"}
-
-
-def _bf16_is_fast() -> bool:
-    return torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
 
 
 def _copy_of(network: SequenceEncoder) -> dict[str, Tensor]:

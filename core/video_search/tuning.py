@@ -13,7 +13,7 @@ from core.encoders.image import ImageEncoder
 from core.errors import ParameterError
 from core.runtime import Progress, part_of, silent
 from core.video_search.data import DrawnFilms, SequenceConfig, cached_features
-from core.video_search.descriptor import NEAREST_OF_BACKGROUND, Model, Thresholds, unit_rows, write_model
+from core.video_search.descriptor import Model, Thresholds, baselines, unit_rows, write_model
 from core.video_search.model import NetworkConfig, SequenceEncoder
 from core.video_search.train import (
     LEAST_FILMS,
@@ -115,7 +115,7 @@ def _calibrated(
     strangers = held[:, 1:].reshape(-1, held.shape[2])
     owners = np.repeat(np.arange(len(held_out)), held.shape[1] - 1)
     scores = strangers @ held[:, 0].T
-    scores -= np.sort(strangers @ background.T, axis=1)[:, -NEAREST_OF_BACKGROUND:].mean(1, keepdims=True)
+    scores -= baselines(background, strangers)[:, None]
     apart = scores[owners[:, None] != np.arange(len(held_out))]
     thresholds = Thresholds(*(float(np.quantile(apart, share)) for share in (0.995, 0.97)))
     return every.mean((0, 1)).astype(np.float32), unit_rows(background), thresholds
