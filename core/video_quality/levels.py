@@ -25,7 +25,7 @@ def distribution_of(mos: float, spread: float = SPREAD) -> NDArray[np.float32]:
     Returns:
         (5,), sum 1, mean ``mos`` to within 0.001.
 
-    >>> distribution_of(3.0).round(2).tolist()
+    >>> [round(float(share), 2) for share in distribution_of(3.0)]
     [0.0, 0.17, 0.66, 0.17, 0.0]
     """
     levels = np.arange(1, 6)

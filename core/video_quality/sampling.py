@@ -2,8 +2,8 @@
 
 A window is one second. From the pair of pictures in its middle come *fragments* (Wu et al., "FAST-VQA", ECCV 2022:
 a 7 × 7 grid of 32 × 32 patches at native resolution, put together to one picture of 224 × 224; the same places in
-both pictures), and the first of the two squeezed to 224 × 224. All pictures of the second are glanced at: a sparse grid of
-their luma, and its profiles along both sides, give the course of brightness, of change and of the camera's shift.
+both pictures), and the first of the two squeezed to 224 × 224. All pictures of the second are glanced at: a sparse
+grid of their luma, and its profiles along both sides, give the course of brightness, of change and of the shift.
 """
 
 from collections.abc import Sequence
