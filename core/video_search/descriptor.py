@@ -18,11 +18,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.encoders.image import ImageEncoder
+from core.encoders.sequence import NetworkConfig, SequenceEncoder
 from core.errors import WeightsError
 from core.media.whole_file import written_whole
 from core.video_search.features import mean_descriptor
 from core.video_search.hashing import HashCodes
-from core.video_search.model import NetworkConfig, SequenceEncoder
 from core.weights import weights_path
 
 Vectors = NDArray[np.float32]

@@ -6,8 +6,8 @@ import torch
 from scipy.fft import dct
 from torch import Tensor
 
+from core.encoders.sequence import NetworkConfig, SequenceEncoder, cosine_terms
 from core.errors import ParameterError
-from core.video_search.model import NetworkConfig, SequenceEncoder, cosine_terms
 
 LENGTHS = (1, 2, 5, 9)
 SMALL = NetworkConfig(features=12, width=8, terms=3, dimensions=20, dropout=0.5)
