@@ -7,6 +7,7 @@ With ``--json`` standard output holds one JSON object and nothing else; progress
 import argparse
 import dataclasses
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -98,6 +99,14 @@ def command(
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.set_defaults(handler=handler, show=show)
     return parser
+
+
+def origin(tool: str) -> dict[str, str]:
+    """The command of this process and the git revision it runs, for the metadata of weights."""
+    program = Path(sys.argv[0])
+    name = f"-m core.{tool}" if program.name == "__main__.py" else program.name
+    told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return {"command": " ".join(["python", name, *sys.argv[1:]]), "revision": told.stdout.strip() or "unknown"}
 
 
 def _fail(error: object, status: int) -> int:

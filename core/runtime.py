@@ -95,10 +95,14 @@ def placement(low_precision: bool = True) -> Placement:
     """Choose device and dtype for this process through accelerate.
 
     Args:
-        low_precision: allow bfloat16 where the hardware has fast instructions for it (a GPU, or a CPU with AMX).
+        low_precision: allow bfloat16 where the hardware has fast instructions for it (a GPU, or a CPU with AMX or
+            AVX-512 BF16).
     """
     device = PartialState().device
-    fast = is_bf16_available() if device.type == "cuda" else torch.cpu._is_amx_tile_supported()
+    if device.type == "cuda":
+        fast = is_bf16_available()
+    else:
+        fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return Placement(device, torch.bfloat16 if low_precision and fast else torch.float32)
 
 

@@ -196,6 +196,23 @@ class EfficientNetLite(nn.Module):
         parts.append(self.head(x).float().mean((2, 3)))
         return torch.cat([F.normalize(part, dim=1) for part in parts], 1)
 
+    def until(self, x: Tensor, stage: int) -> Tensor:
+        """The feature map (B, C, h, w) before a stage (0 to 6), of pictures as in `embed`."""
+        x = self.stem(x)
+        for block in self.blocks[: self.first_block(stage)]:
+            x = block(x)
+        return x
+
+    def onward(self, x: Tensor, stage: int) -> Tensor:
+        """All the rest from a stage on: the answer of `until` to picture vectors (B, 1280)."""
+        for block in self.blocks[self.first_block(stage) :]:
+            x = block(x)
+        return self.head(x).float().mean((2, 3))
+
+    def first_block(self, stage: int) -> int:
+        """The index of a stage's first block."""
+        return sum(stage_repeats(self.variant)[:stage])
+
     def embed(self, x: Tensor) -> Tensor:
         """Picture vectors (B, 1280) of (B, 3, S, S), RGB as (value - 127) / 128, S the variant's ``size``."""
         return self.deep(self.shallow(x))

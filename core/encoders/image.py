@@ -69,8 +69,7 @@ class EfficientNetLiteEncoder:
     def __init__(self, variant: str = "lite0", low_precision: bool = True) -> None:
         self.name = f"efficientnet_{variant}"
         self.version = find_manifest(self.name).revision
-        network = EfficientNetLite(variant)
-        network.load_state_dict(load_tensors(self.name, f"{self.name}.safetensors", torch.float32))
+        network = load_efficientnet_lite(variant)
         self.size = network.variant.size
         self._placement = placement(low_precision)
         self._network = network.eval().fold()
@@ -110,6 +109,17 @@ class EfficientNetLiteEncoder:
     def _shallow(self, pictures: Pictures) -> Tensor:
         x = torch.from_numpy(preprocess(pictures, self.size)).to(self._placement.device)
         return self._network.shallow((x.permute(0, 3, 1, 2).float() - 127) / 128)
+
+
+def load_efficientnet_lite(variant: str = "lite0") -> EfficientNetLite:
+    """The network of a variant with its pretrained weights, on the CPU in float32.
+
+    Raises:
+        WeightsError: the weights are missing or wrong.
+    """
+    network, name = EfficientNetLite(variant), f"efficientnet_{variant}"
+    network.load_state_dict(load_tensors(name, f"{name}.safetensors", torch.float32))
+    return network
 
 
 class LayoutEncoder:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.command_line import Answer, add_flags, command, from_flags, progress_line, run
 from core.encoders.image import image_encoder
+from core.encoders.sequence import NetworkConfig
 from core.errors import MediaError
 from core.media import video_files
 from core.runtime import current_profile
@@ -15,7 +16,6 @@ from core.video_search.assessment import as_table, assess
 from core.video_search.bulk import Workers, add_all
 from core.video_search.data import SequenceConfig
 from core.video_search.fine_tuning import fine_tune
-from core.video_search.model import NetworkConfig
 from core.video_search.pipeline import ENCODERS, load_descriptor
 from core.video_search.train import TrainConfig
 from core.video_search.tuning import Recipe, tune

@@ -13,16 +13,15 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from core.encoders.image import ImageEncoder
+from core.encoders.sequence import SequenceEncoder, read_network
 from core.errors import WeightsError
 from core.media.whole_file import written_whole
 from core.video_search.features import mean_descriptor
 from core.video_search.hashing import HashCodes
-from core.video_search.model import NetworkConfig, SequenceEncoder
 from core.weights import weights_path
 
 Vectors = NDArray[np.float32]
@@ -172,21 +171,17 @@ def read_model(path: Path) -> Model:
     Raises:
         WeightsError: it is missing, damaged, or not one of these.
     """
+    file = read_network(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        network = SequenceEncoder(NetworkConfig.from_json(metadata["config"]))
-        network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
         return Model(
-            network,
-            metadata["version"],
-            metadata["encoder"],
-            tensors["descriptor_mean"].numpy(),
-            unit_rows(tensors["background"].numpy()),
-            Thresholds(**json.loads(metadata["thresholds"])),
+            file.network,
+            file.version,
+            file.encoder,
+            file.tensors["descriptor_mean"].numpy(),
+            unit_rows(file.tensors["background"].numpy()),
+            Thresholds(**json.loads(file.metadata["thresholds"])),
         )
-    except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"{path} is not a model of similar-video search ({error}); train or fetch it again."
         ) from error

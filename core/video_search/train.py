@@ -22,13 +22,13 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.encoders.sequence import SequenceEncoder
 from core.errors import ParameterError
 from core.media.whole_file import written_whole
 from core.runtime import Progress, placement, seed_everything, silent
 from core.video_search.data import DrawnFilms, padded
 from core.video_search.losses import barlow_twins_loss
 from core.video_search.metrics import micro_average_precision, recall_at_k
-from core.video_search.model import SequenceEncoder
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 LEAST_FILMS = 8

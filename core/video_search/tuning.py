@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from core.encoders.image import ImageEncoder
+from core.encoders.sequence import NetworkConfig, SequenceEncoder
 from core.errors import ParameterError
 from core.runtime import Progress, part_of, silent
 from core.video_search.data import DrawnFilms, SequenceConfig, cached_features
 from core.video_search.descriptor import Model, Thresholds, baselines, unit_rows, write_model
-from core.video_search.model import NetworkConfig, SequenceEncoder
 from core.video_search.train import (
     LEAST_FILMS,
     Figure,

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 from core.encoders.image import image_encoder
+from core.encoders.sequence import SequenceEncoder
 from core.errors import MediaError, WeightsError
 from core.media import probe
 from core.runtime import current_profile
@@ -37,7 +38,6 @@ from core.video_search.descriptor import TrainedDescriptor, baseline
 from core.video_search.evaluation import DetectionScores, Trial, advantage, evaluate
 from core.video_search.features import mean_descriptor
 from core.video_search.metrics import Scores
-from core.video_search.model import SequenceEncoder
 from core.video_search.pipeline import ENCODERS
 from tests.benchmarks.copy_methods import (
     Film,

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.encoders.image import ImageEncoder
+from core.encoders.sequence import NetworkConfig, SequenceEncoder
 from core.errors import WeightsError
 from core.video_search.config import SearchConfig
 from core.video_search.descriptor import (
@@ -24,7 +25,6 @@ from core.video_search.descriptor import (
     write_model,
 )
 from core.video_search.features import mean_descriptor
-from core.video_search.model import NetworkConfig, SequenceEncoder
 from core.video_search.reading import frame_features
 
 SMALL = NetworkConfig(features=20, width=16, terms=3, dimensions=24)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from core.encoders.sequence import NetworkConfig, SequenceEncoder
 from core.store import Record
 from core.video_search.alignment import STEP_S, offset_s
 from core.video_search.descriptor import Model, Thresholds, TrainedDescriptor, Vectors, write_model
-from core.video_search.model import NetworkConfig, SequenceEncoder
 from core.video_search.rows import (
     SEGMENT_FRAMES,
     TRACK_BITS,

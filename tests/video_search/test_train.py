@@ -10,11 +10,11 @@ import torch
 import torch.distributed as distributed
 from accelerate import PartialState
 
+from core.encoders.sequence import NetworkConfig, SequenceEncoder
 from core.errors import CancelledError, ParameterError
 from core.runtime import CancelToken, cancellable, silent
 from core.video_search.data import DrawnFilms
 from core.video_search.losses import barlow_twins_loss
-from core.video_search.model import NetworkConfig, SequenceEncoder
 from core.video_search.train import METRICS, TrainConfig, Training, epoch_batches, gathered, measure
 
 PINNED = [21.568, 14.559, 5.993, 1.96, 1.006, 0.98, 0.76]

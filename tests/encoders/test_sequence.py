@@ -1,13 +1,20 @@
-"""The temporal model against scipy's cosine transform, and what the encoder of sequences can and cannot tell."""
+"""The temporal model against scipy's cosine transform, what the encoder of sequences can tell, and its use, frozen."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
 from scipy.fft import dct
 from torch import Tensor
 
-from core.errors import ParameterError
-from core.video_search.model import NetworkConfig, SequenceEncoder, cosine_terms
+from core.encoders.image import image_encoder
+from core.encoders.sequence import NetworkConfig, SequenceEncoder, VideoEncoder, cosine_terms
+from core.errors import ParameterError, WeightsError
+from core.video_search.descriptor import TrainedDescriptor
+from core.weights import load_tensors
 
 LENGTHS = (1, 2, 5, 9)
 SMALL = NetworkConfig(features=12, width=8, terms=3, dimensions=20, dropout=0.5)
@@ -130,3 +137,59 @@ def test_a_value_out_of_its_range_is_named_with_the_range(name: str, values: tup
     for value in values:
         with pytest.raises(ParameterError, match=rf"{name} is {value}; choose a number from \d+ to"):
             NetworkConfig(**{name: value})  # type: ignore[arg-type]
+
+
+def layouts(frames: int) -> NDArray[np.float32]:
+    """Features of a film, as far as numbers go: they drift from frame to frame."""
+    steps = np.random.default_rng(3).normal(0, 0.02, (frames, 2656))
+    return np.cumsum(steps, axis=0).astype(np.float32)
+
+
+class TestVideoEncoder:
+    @pytest.fixture(scope="class")
+    def encoder(self) -> VideoEncoder:
+        return VideoEncoder()
+
+    @pytest.mark.parametrize("frames", [1, 2, 7, 32])
+    def test_its_vector_is_the_cosine_terms_by_scipy_through_the_two_matrices_of_the_file(
+        self, encoder: VideoEncoder, frames: int
+    ) -> None:
+        parts = load_tensors("video_search", "video_search.safetensors", torch.float64)
+        w = {name.removeprefix("network."): tensor.numpy() for name, tensor in parts.items()}
+        scaled = (layouts(frames) - w["feature_mean"]) / w["feature_deviation"]
+        half_places = np.pi / frames * (np.arange(frames) + 0.5)
+        terms = np.cos(np.arange(6)[:, None] * half_places) @ scaled / frames
+        if frames >= 6:
+            np.testing.assert_allclose(terms, dct(scaled, type=2, axis=0)[:6] / (2 * frames), atol=1e-9)
+        expected = w["projector.weight"] @ (terms @ w["frame.weight"].T * w["term_gains"][:, None]).ravel()
+        np.testing.assert_allclose(encoder.encode(layouts(frames)), expected, atol=1e-4 * np.abs(expected).max())
+
+    def test_similar_video_search_describes_a_film_by_the_same_vector_at_unit_length(
+        self, encoder: VideoEncoder
+    ) -> None:
+        z, descriptor = encoder.encode(layouts(9)), TrainedDescriptor()
+        np.testing.assert_allclose(z / np.linalg.norm(z), descriptor.describe(layouts(9)), atol=1e-6)
+        assert (encoder.dimensions, encoder.version) == (descriptor.dimensions, descriptor.version)
+
+    def test_it_takes_the_vectors_of_the_image_encoder_that_it_names(self, encoder: VideoEncoder) -> None:
+        name, version = encoder.image_encoder.split()
+        images = image_encoder(name)
+        assert (images.version, images.dimensions) == (version, encoder.features)
+
+    def test_any_memory_layout_is_taken(self, encoder: VideoEncoder) -> None:
+        backwards = layouts(9)[::-1]
+        np.testing.assert_array_equal(encoder.encode(backwards), encoder.encode(backwards.copy()))
+
+    @pytest.mark.parametrize("shape", [(0, 2656), (2656,), (3, 1280), (1, 3, 2656)])
+    def test_what_are_no_features_of_frames_is_refused(self, encoder: VideoEncoder, shape: tuple[int, ...]) -> None:
+        with pytest.raises(ParameterError, match=r"give float32 of shape \(T, 2656\), T from 1\.$"):
+            encoder.encode(np.zeros(shape, np.float32))
+        with pytest.raises(ParameterError, match="float64"):
+            encoder.encode(np.zeros((3, 2656)))  # type: ignore[arg-type]
+
+    def test_a_file_without_a_network_is_refused_with_its_name(self, tmp_path: Path) -> None:
+        metadata = {"config": NetworkConfig().to_json(), "version": "1", "encoder": "e 1"}
+        save_file({"background": torch.ones(2)}, tmp_path / "other.safetensors", metadata)
+        for name in ("other", "missing"):
+            with pytest.raises(WeightsError, match=rf"(?s){name}\.safetensors is not a model of similar-video search"):
+                VideoEncoder(tmp_path / f"{name}.safetensors")

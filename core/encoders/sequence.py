@@ -1,4 +1,4 @@
-"""The network of similar-video search: frames in their order to one vector.
+"""Frames in their order to one vector: the network that similar-video search trains, and `VideoEncoder` to use it.
 
 Source: METHODS 3 (an encoder that gives z of 4096 values). The document leaves the network open. Ours: a frozen image
 network looks at every frame; a linear map brings its features to a common width; the temporal model keeps the course
@@ -10,13 +10,22 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from core.errors import ParameterError
+from core.errors import ParameterError, WeightsError
+from core.runtime import place, placement
+from core.weights import weights_path
+
+Vectors = NDArray[np.float32]
 
 DIMENSIONS = 4096
+WEIGHTS = "video_search"
 
 
 @dataclass(frozen=True)
@@ -123,3 +132,82 @@ def cosine_terms(curves: Tensor, mask: Tensor, terms: int) -> Tensor:
     orders = torch.arange(terms, device=curves.device, dtype=curves.dtype)
     basis = torch.cos(math.pi * orders[None, :, None] * places[:, None]) * mask[:, None] / lengths[:, None]
     return basis @ (curves * mask[:, :, None])
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """What a weights file of such a network holds."""
+
+    network: SequenceEncoder
+    """In float32."""
+    version: str
+    encoder: str
+    """Name and version of the image encoder whose features it was trained on."""
+    metadata: dict[str, str]
+    """All that the file says of itself."""
+    tensors: dict[str, Tensor]
+    """All of the file's, in float32."""
+
+
+def read_network(path: Path) -> NetworkFile:
+    """Read a network that `core.video_search` trained.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or not one of these.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        network = SequenceEncoder(NetworkConfig.from_json(metadata["config"]))
+        network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
+        return NetworkFile(network, metadata["version"], metadata["encoder"], metadata, tensors)
+    except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{path} is not a model of similar-video search ({error}); train or fetch it again."
+        ) from error
+
+
+class VideoEncoder:
+    """The trained network of similar-video search, frozen: features of a film's frames to one vector.
+
+    It computes in float32: a film takes two matrix products, too little for fewer bits to matter.
+
+    Args:
+        path: of a network that was trained or fine-tuned; the one in ``weights/video_search`` when None.
+
+    Attributes:
+        name: of its weights.
+        version: of its weights; vectors of two versions must not be compared.
+        image_encoder: name and version of the image encoder whose vectors it takes, with a space between.
+        features: length of such a vector.
+        dimensions: length of its own.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or not one of these.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        file = read_network(path or weights_path(WEIGHTS, f"{WEIGHTS}.safetensors"))
+        self.name, self.version, self.image_encoder = WEIGHTS, file.version, file.encoder
+        self.features, self.dimensions = file.network.config.features, file.network.config.output
+        self._placement = placement(low_precision=False)
+        self._network = place(file.network, self._placement)
+
+    def encode(self, features: Vectors) -> Vectors:
+        """Turn the features (T, ``features``) of a film's frames, in their order, into z (``dimensions``,).
+
+        The frames are a second apart in training, 8 to 32 of them; one alone is taken as well. z is not of unit
+        length.
+
+        Raises:
+            ParameterError: ``features`` has another shape or dtype, or no frame at all.
+        """
+        if features.dtype != np.float32 or features.shape != (max(1, len(features)), self.features):
+            raise ParameterError(
+                f"Features are {features.dtype} {features.shape}; give float32 of shape (T, {self.features}), T from 1."
+            )
+        frames = torch.from_numpy(np.ascontiguousarray(features))[None].to(self._placement.device)
+        with torch.inference_mode():
+            z = self._network(frames, torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device))
+        return z[0].cpu().numpy()

@@ -1,0 +1,228 @@
+"""The training clips: clean films, what the ladders make of them, labels, and what the networks look at.
+
+Two seconds of a film are brought to a size at which their own compression no longer shows, and sent down ladders drawn
+for that clip, and down pairs of them. Everything a network looks at is kept, one file a clip, so that a build that is
+stopped goes on where it was.
+"""
+
+import json
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ClipTooShortError, MediaError, ParameterError
+from core.media import VideoReader
+from core.media.whole_file import written_whole
+from core.runtime import Progress, part_of, silent
+from core.video_quality.distortions import (
+    LADDERS,
+    PRISTINE,
+    Ladder,
+    Pixels,
+    Scene,
+    both,
+    by_name,
+    frame_rate_score,
+)
+from core.video_quality.labels import opinion_of_vmaf, vmaf
+from core.video_quality.results import FAULTS
+from core.video_quality.sampling import middle_of, window_of
+
+CLEAN_BITS = 0.3
+"""Bits a pixel from which on H.264 and its like show no compression of their own."""
+LEAST_SIDE, MOST_SIDE = 240, 720
+LEAST_PICTURES = 12
+_STILL = 0.5
+"""Mean difference of neighbouring pictures, of 255, below which nothing moves."""
+
+
+@dataclass(frozen=True)
+class LadderConfig:
+    """Which clips are made of each film.
+
+    Raises:
+        ParameterError: a value is out of its range.
+    """
+
+    clips: int = field(default=3, metadata={"help": "clips of each film at most, 1 to 100"})
+    ladders: int = field(default=5, metadata={"help": "ladders drawn for each clip, 1 to 15"})
+    pairs: int = field(default=3, metadata={"help": "clips with two faults at once, drawn for each clip, 0 to 20"})
+    clip_s: float = field(default=2.0, metadata={"help": "length of a clip, 1 to 10 s"})
+    seed: int = field(default=0, metadata={"help": "seed of what is drawn"})
+
+    def __post_init__(self) -> None:
+        bounds = (("clips", 1, 100), ("ladders", 1, len(LADDERS)), ("pairs", 0, 20), ("clip_s", 1, 10))
+        for name, low, high in bounds:
+            if not low <= getattr(self, name) <= high:
+                raise ParameterError(f"{name} is {getattr(self, name)}; choose a number from {low} to {high}.")
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One clip made: which ladder and step (0 is clean), its label, and where that is from.
+
+    Attributes:
+        film: name of the film.
+        clip: number of the clip in the film.
+        ladder: name of the ladder, ``clean``, or two names joined by ``+``.
+        step: 0 for clean, 1 to 5; of a pair the sum of both.
+        mos: label, 1 to 5.
+        vmaf: measured, or nan.
+        faults: how strongly each of `FAULTS` is there, 0 to 1.
+    """
+
+    film: str
+    clip: int
+    ladder: str
+    step: int
+    mos: float
+    vmaf: float
+    faults: tuple[float, ...]
+
+
+def build(films: Sequence[Path], config: LadderConfig, folder: Path, progress: Progress = silent) -> list[str]:
+    """Make the clips of films that are not there yet; films that cannot be used are named, and the rest are done.
+
+    Args:
+        films: clean films; names must differ.
+        config: what to make.
+        folder: where the files go, one npz a clip.
+        progress: told of every clip.
+
+    Returns:
+        A sentence for each film that was left out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    left_out = []
+    for number, film in enumerate(films):
+        try:
+            _build_film(film, config, folder, part_of(progress, number, len(films)))
+        except MediaError as error:
+            left_out.append(str(error))
+    return left_out
+
+
+def _build_film(film: Path, config: LadderConfig, folder: Path, progress: Progress) -> None:
+    for clip, start_s in enumerate(clip_starts(film, config)):
+        progress(clip, config.clips, film.name)
+        out = folder / f"{film.stem}--{clip}.npz"
+        if out.exists():
+            continue
+        scene = clean_scene(film, start_s, config)
+        rungs, looks = zip(*((rung, _look(made)) for rung, made in _rungs(film.stem, clip, scene, config)), strict=True)
+        arrays = {name: np.stack([look[name] for look in looks]) for name in looks[0]}
+        with written_whole(out) as part:
+            np.savez(part, **arrays, rungs=np.array(json.dumps([asdict(rung) for rung in rungs])))
+
+
+def clip_starts(film: Path, config: LadderConfig) -> list[Fraction]:
+    """Where the clips of a film begin: evenly spread, at least five seconds apart, not at its very ends.
+
+    Raises:
+        MediaError: the film cannot be read.
+    """
+    with VideoReader(film) as reader:
+        duration = reader.info.duration_s
+    room = duration - Fraction(config.clip_s)
+    count = max(1, min(config.clips, math.floor(room / 5)))
+    return [max(Fraction(0), room * Fraction(2 * n + 1, 2 * count)) for n in range(count)]
+
+
+def clean_scene(film: Path, start_s: Fraction, config: LadderConfig) -> Scene:
+    """The pictures of a clip, scaled down until the film has `CLEAN_BITS` a pixel, with even sides.
+
+    Raises:
+        ClipTooShortError: fewer than `LEAST_PICTURES` pictures, or too small once it is clean.
+        MediaError: the film cannot be read.
+    """
+    with VideoReader(film) as reader:
+        info = reader.info
+    pixels = info.width * info.height * max(1, round(info.duration_s * info.frame_rate))
+    factor = min(
+        1.0, math.sqrt(8 * film.stat().st_size / pixels / CLEAN_BITS), MOST_SIDE / min(info.width, info.height)
+    )
+    if min(info.width, info.height) * factor < LEAST_SIDE:
+        factor = min(1.0, LEAST_SIDE / min(info.width, info.height))
+    size = tuple(max(2, round(side * factor / 2) * 2) for side in (info.width, info.height))
+    if min(size) < LEAST_SIDE:
+        raise ClipTooShortError(f"{film.name} has too few pixels for clean clips; give a larger one.")
+    rate = min(info.frame_rate, Fraction(30))
+    with VideoReader(film, (size[0], size[1])) as reader:
+        end = min(info.duration_s, start_s + Fraction(config.clip_s))
+        pictures = [frame.pixels for frame in reader.frames_at_rate(rate, start_s, end)]
+    if len(pictures) < LEAST_PICTURES:
+        raise ClipTooShortError(f"{film.name} has only {len(pictures)} pictures; give a longer film.")
+    return Scene(pictures, rate, zlib.crc32(f"{film.stem} {float(start_s):.3f} {config.seed}".encode()))
+
+
+def _rungs(film: str, clip: int, scene: Scene, config: LadderConfig) -> Iterator[tuple[Rung, Sequence[Pixels]]]:
+    """The clean clip, the drawn ladders down, and pairs of steps of two ladders with different faults."""
+    random = np.random.default_rng(scene.seed)
+    moving = _motion(scene) >= _STILL
+    usable = [ladder for ladder in LADDERS if moving or not ladder.moving]
+    drawn = [usable[index] for index in random.permutation(len(usable))[: config.ladders]]
+    yield Rung(film, clip, "clean", 0, PRISTINE, 100.0, (0.0,) * len(FAULTS)), scene.pictures
+    labels: dict[tuple[str, int], float] = {}
+    for ladder in drawn:
+        for step, strength in enumerate(ladder.strengths, 1):
+            made = ladder.apply(scene, strength)
+            mos, measured = label_of(ladder, step, scene, made)
+            labels[ladder.name, step] = mos
+            yield Rung(film, clip, ladder.name, step, mos, measured, faults_of({ladder.fault: mos})), made
+    for _ in range(config.pairs):
+        yield from _pair(film, clip, scene, labels, random)
+
+
+def _pair(
+    film: str, clip: int, scene: Scene, labels: dict[tuple[str, int], float], random: np.random.Generator
+) -> Iterator[tuple[Rung, Sequence[Pixels]]]:
+    steps = list(labels)
+    first, second = (steps[index] for index in random.permutation(len(steps))[:2])
+    one, two = sorted((by_name[first[0]], by_name[second[0]]), key=lambda ladder: ladder.fault == "blocks")
+    if one.fault == two.fault:
+        return
+    levels = dict((first, second))
+    made = one.apply(scene, one.strengths[levels[one.name] - 1])
+    made = two.apply(Scene(made, scene.frame_rate, scene.seed), two.strengths[levels[two.name] - 1])
+    scores = {ladder.fault: labels[ladder.name, levels[ladder.name]] for ladder in (one, two)}
+    mos = both(*scores.values())
+    name = f"{one.name}+{two.name}"
+    yield Rung(film, clip, name, sum(levels.values()), mos, math.nan, faults_of(scores)), made
+
+
+def label_of(ladder: Ladder, step: int, scene: Scene, made: Sequence[Pixels]) -> tuple[float, float]:
+    """The label of a step, 1 to 5, and the VMAF it comes from, or nan; no label is above `PRISTINE`."""
+    if ladder.by_vmaf:
+        measured = vmaf(scene.pictures, made, scene.frame_rate)
+        return min(PRISTINE, opinion_of_vmaf(measured)), measured
+    if ladder.scores:
+        return ladder.scores[step - 1], math.nan
+    return frame_rate_score(scene.frame_rate, scene.frame_rate / int(ladder.strengths[step - 1])), math.nan
+
+
+def faults_of(scores: dict[str, float]) -> tuple[float, ...]:
+    """How strongly each fault is there, by the label that it alone would bring: 0 from 4.4 on, 1 up to 3.4."""
+    return tuple(float(np.clip(4.4 - scores.get(fault, PRISTINE), 0, 1)) for fault in FAULTS)
+
+
+def _look(clip: Sequence[Pixels]) -> dict[str, NDArray[np.generic]]:
+    """What the networks look at: views (2, 3, S, S, 3), course (2, T, 8), and the pictures (2, H, W, 3) themselves."""
+    middle = len(clip) // 2
+    halves = clip[:middle], clip[middle : 2 * middle]
+    windows = [window_of(half) for half in halves]
+    return {
+        "views": np.stack([window.views for window in windows]),
+        "course": np.stack([window.course for window in windows]),
+        "pictures": np.stack([half[middle_of(len(half))] for half in halves]),
+    }
+
+
+def _motion(scene: Scene) -> float:
+    pairs = zip(scene.pictures[::4], scene.pictures[1::4], strict=False)
+    return float(np.mean([np.abs(a[::4, ::4].astype(np.int16) - b[::4, ::4]).mean() for a, b in pairs]))

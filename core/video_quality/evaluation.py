@@ -1,0 +1,121 @@
+"""How well scores agree with the labels of clips, ladder by ladder, and whether they fall down every ladder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.encoders.natural_scenes import NIQE_LEAST_SIDE_PX, brisque, niqe
+from core.runtime import Progress, silent
+from core.video_quality.data import Rung
+from core.video_quality.distortions import LADDERS
+from core.video_quality.metrics import bootstrap, falling_share, plcc, srcc
+
+Scores = NDArray[np.floating]
+PEERS = ("BRISQUE", "NIQE")
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one ladder, or on ``all`` clips.
+
+    Attributes:
+        ladder: its name, ``pairs`` for two faults at once, or ``all``.
+        method: what gave the scores.
+        clips: how many.
+        srcc: Spearman's rank correlation with the labels.
+        plcc: Pearson's after the usual logistic.
+        falling: share of neighbouring steps at which the score falls; nan for ``pairs``.
+        interval: 95 % bootstrap interval of ``srcc`` over films.
+    """
+
+    ladder: str
+    method: str
+    clips: int
+    srcc: float
+    plcc: float
+    falling: float
+    interval: tuple[float, float]
+
+
+def evaluate(rungs: Sequence[Rung], scores: Mapping[str, Scores]) -> list[Row]:
+    """The rows of all methods: over all clips, and on every ladder with its clean clips.
+
+    Args:
+        rungs: what each clip is.
+        scores: by method, one score a clip, higher for better.
+    """
+    groups = {ALL: np.arange(len(rungs))}
+    for name in (*(ladder.name for ladder in LADDERS), "pairs"):
+        rows = [n for n, rung in enumerate(rungs) if _belongs(rung, name)]
+        if len(rows) > 2:
+            used = {(rungs[n].film, rungs[n].clip) for n in rows}
+            clean = [n for n, rung in enumerate(rungs) if rung.step == 0 and (rung.film, rung.clip) in used]
+            groups[name] = np.array(clean + rows if name != "pairs" else rows)
+    return [_row(name, method, rungs, (rows, told)) for name, rows in groups.items() for method, told in scores.items()]
+
+
+def as_table(rows: Sequence[Row]) -> str:
+    """The rows in Markdown: a line a ladder, a column a method; rank and linear correlation, and falling steps."""
+    methods = list(dict.fromkeys(row.method for row in rows))
+    lines = [f"| | clips | {' | '.join(methods)} |", "| --- " * (len(methods) + 2) + "|"]
+    for ladder in dict.fromkeys(row.ladder for row in rows):
+        of_ladder = {row.method: row for row in rows if row.ladder == ladder}
+        cells = [_cell(of_ladder[method], ladder == ALL) for method in methods]
+        lines.append(f"| {ladder} | {next(iter(of_ladder.values())).clips} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def peers(clips: Path, progress: Progress = silent) -> dict[str, Scores]:
+    """BRISQUE and NIQE of the clips of a folder that `core.video_quality.data.build` made, in its order, negated.
+
+    The mean over the two pictures in the middle of a clip's halves, at full size.
+    """
+    found: dict[str, list[float]] = {name: [] for name in PEERS}
+    files = sorted(clips.glob("*.npz"))
+    for number, file in enumerate(files):
+        progress(number, len(files), file.stem)
+        with np.load(file) as made:
+            pictures = made["pictures"]
+        for pair in pictures:
+            found["BRISQUE"].append(-float(np.mean([brisque(picture) for picture in pair])))
+            large = min(pair.shape[1:3]) >= NIQE_LEAST_SIDE_PX
+            found["NIQE"].append(-float(np.mean([niqe(picture) for picture in pair])) if large else -20.0)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def ladders_of(rungs: Sequence[Rung], scores: Scores) -> list[tuple[list[float], list[float]]]:
+    """For every clip and ladder the scores and the labels from clean to ruined."""
+    clean = {(rung.film, rung.clip): n for n, rung in enumerate(rungs) if rung.step == 0}
+    steps: dict[tuple[str, int, str], list[int]] = {}
+    for n, rung in enumerate(rungs):
+        if rung.step and "+" not in rung.ladder:
+            steps.setdefault((rung.film, rung.clip, rung.ladder), []).append(n)
+    found = []
+    for (film, clip, _), members in steps.items():
+        order = [clean[film, clip], *sorted(members, key=lambda n: rungs[n].step)]
+        found.append(([float(scores[n]) for n in order], [rungs[n].mos for n in order]))
+    return found
+
+
+def _row(name: str, method: str, rungs: Sequence[Rung], of: tuple[NDArray[np.int64], Scores]) -> Row:
+    rows, told = of[0], of[1][of[0]]
+    kept = [rungs[n] for n in rows]
+    labels = np.array([rung.mos for rung in kept])
+    falling = float("nan") if name == "pairs" else falling_share(ladders_of(kept, told))
+    interval = bootstrap(srcc, told, labels, [rung.film for rung in kept]) if name == ALL else (np.nan, np.nan)
+    return Row(name, method, len(rows), srcc(told, labels), plcc(told, labels), falling, interval)
+
+
+def _belongs(rung: Rung, name: str) -> bool:
+    return "+" in rung.ladder if name == "pairs" else rung.ladder == name
+
+
+def _cell(row: Row, whole: bool) -> str:
+    told = f"{row.srcc:.3f}, {row.plcc:.3f}"
+    if whole:
+        told = f"{row.srcc:.3f} ({row.interval[0]:.3f} to {row.interval[1]:.3f}), {row.plcc:.3f}"
+    return told if np.isnan(row.falling) else f"{told}, {100 * row.falling:.1f} %"

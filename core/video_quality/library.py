@@ -1,0 +1,240 @@
+"""The library of pretrained models that have to do with video quality (METHODS 5, step 1).
+
+Each has a frozen part, whose answer is prepared once for every clip, and a pretrained network behind it: left as it is
+it gives the model's first features, trained further it is the model's fine-tuned self. Image models look at pictures
+one by one, and their features are fused over the film; video models take the film as it is. Structures differ on
+purpose: two convolutional classifiers of different depth, statistics of natural scenes, a network over differences in
+time, the search tool's encoder of whole sequences, and a network trained here on fragments at native resolution.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from core.encoders.image import LayoutEncoder, load_efficientnet_lite
+from core.encoders.natural_scenes import brisque_features, niqe_features
+from core.encoders.sequence import WEIGHTS, read_network
+from core.runtime import placement
+from core.video_quality.sampling import SIDE, Pixels, Window
+from core.weights import weights_path
+
+_LAST_STAGE = 6
+_MOST_SECONDS = 32
+Prepared = NDArray[np.float16] | NDArray[np.uint8]
+
+
+class LibraryModel(Protocol):
+    """One pretrained model of the library.
+
+    Attributes:
+        name: of the model.
+        kind: whether it looks at pictures one by one or at the film as it is.
+        dimensions: length of its first features.
+    """
+
+    name: str
+    kind: Literal["image", "video"]
+    dimensions: int
+
+    def prepare(self, windows: Sequence[Window]) -> Prepared:
+        """The frozen part: what is kept of a film's windows for `network`, without the batch."""
+        ...
+
+    def network(self) -> nn.Module:
+        """A new copy of the pretrained part: what `prepare` gives, as (B, …), to first features (B, dimensions)."""
+        ...
+
+
+class EfficientNetModel:
+    """EfficientNet-Lite, an ImageNet classifier, on the fragments and on the whole picture of a second."""
+
+    kind: Literal["image"] = "image"
+    dimensions = 2 * 1280
+
+    def __init__(self, variant: str) -> None:
+        self.name, self._variant = f"efficientnet_{variant}", variant
+
+    @cached_property
+    def _frozen(self) -> nn.Module:
+        return load_efficientnet_lite(self._variant).eval().fold()
+
+    def prepare(self, windows: Sequence[Window]) -> Prepared:
+        """The maps before the last stage, (2, C, 7, 7), of fragments and whole picture, mean over the seconds."""
+        with torch.inference_mode(), placement().autocast():
+            maps = [self._frozen.until(_pictures(window.views[[0, 2]]), _LAST_STAGE) for window in windows]
+        return torch.stack(maps).float().mean(0).half().numpy()
+
+    def network(self) -> nn.Module:
+        """The last stage and the head."""
+        return _LastStage(load_efficientnet_lite(self._variant).eval())
+
+
+class NaturalScenesModel:
+    """The statistics behind BRISQUE and NIQE, of the fragments, mean over the seconds."""
+
+    name = "natural_scenes"
+    kind: Literal["image"] = "image"
+    dimensions = 72
+
+    def prepare(self, windows: Sequence[Window]) -> Prepared:
+        """The 36 numbers of each, one after the other: (72,)."""
+        lumas = [cv2.cvtColor(window.views[0], cv2.COLOR_RGB2GRAY).astype(np.float32) for window in windows]
+        rows = [np.concatenate([brisque_features(luma), niqe_features(luma)]) for luma in lumas]
+        return np.clip(np.mean(rows, 0), -6e4, 6e4).astype(np.float16)
+
+    def network(self) -> nn.Module:
+        """Nothing: the statistics are the features."""
+        return nn.Identity()
+
+
+class SequenceModel:
+    """The search tool's encoder, trained with Barlow Twins, on the whole pictures of a film in their order."""
+
+    name = "video_search"
+    kind: Literal["video"] = "video"
+    dimensions = 4096
+
+    @cached_property
+    def _frames(self) -> LayoutEncoder:
+        return LayoutEncoder()
+
+    def prepare(self, windows: Sequence[Window]) -> Prepared:
+        """The features (T, 2656) of one picture a second; evenly spread ones of a film beyond 32 seconds."""
+        places = np.linspace(0, len(windows) - 1, min(len(windows), _MOST_SECONDS)).round().astype(int)
+        return self._frames.encode(np.stack([windows[place].views[2] for place in places])).astype(np.float16)
+
+    def network(self) -> nn.Module:
+        """The encoder of sequences."""
+        return _Sequence(read_network(weights_path(WEIGHTS, f"{WEIGHTS}.safetensors")).network)
+
+
+class DifferenceModel:
+    """A network over the differences of neighbouring pictures, trained here to name what was done to a clip."""
+
+    name = "temporal_difference"
+    kind: Literal["video"] = "video"
+    dimensions = 128
+
+    def __init__(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        self._weights = weights
+
+    def prepare(self, windows: Sequence[Window]) -> Prepared:
+        """The pair of fragments of the second in the middle: uint8 (2, S, S, 3)."""
+        return windows[(len(windows) - 1) // 2].views[:2]
+
+    def network(self) -> nn.Module:
+        """The convolutions over what changed, brighter and darker apart."""
+        return _loaded(DifferenceNetwork(), self._weights)
+
+
+class FragmentModel:
+    """A network on fragments at native resolution, trained here to name what was done to a clip."""
+
+    name = "fragments"
+    kind: Literal["image"] = "image"
+    dimensions = 128
+
+    def __init__(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        self._weights = weights
+
+    def prepare(self, windows: Sequence[Window]) -> Prepared:
+        """As of `DifferenceModel`."""
+        return windows[(len(windows) - 1) // 2].views[:2]
+
+    def network(self) -> nn.Module:
+        """The convolutions over the first fragments."""
+        return _loaded(FragmentNetwork(), self._weights)
+
+
+class FragmentNetwork(nn.Module):
+    """Pairs of fragments, uint8 (B, 2, S, S, 3), to features (B, 128) of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = _convolutions(3)
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """See the class."""
+        return self.layers(_planes(pairs[:, 0])).mean((2, 3))
+
+
+class DifferenceNetwork(nn.Module):
+    """Pairs of fragments, uint8 (B, 2, S, S, 3), to features (B, 128) of their difference."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = _convolutions(6)
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """See the class."""
+        change = 4 * (_planes(pairs[:, 1]) - _planes(pairs[:, 0]))
+        return self.layers(torch.cat([change.relu(), (-change).relu()], 1)).mean((2, 3))
+
+
+class _LastStage(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        first = network.first_block(_LAST_STAGE)
+        self.blocks, self.head = network.blocks[first:], network.head
+
+    def forward(self, maps: Tensor) -> Tensor:
+        count, views = maps.shape[:2]
+        x = maps.flatten(0, 1).float()
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x).float().mean((2, 3)).reshape(count, views * 1280)
+
+
+class _Sequence(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor) -> Tensor:
+        mask = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
+        return self.network(features.float(), mask)
+
+
+def library(own: Mapping[str, Mapping[str, Tensor]] | None = None) -> tuple[LibraryModel, ...]:
+    """All models of the embedded profile.
+
+    Args:
+        own: weights of the two networks that were trained here, by their names; untrained when None.
+    """
+    own = own or {}
+    return (
+        EfficientNetModel("lite0"),
+        EfficientNetModel("lite2"),
+        NaturalScenesModel(),
+        SequenceModel(),
+        DifferenceModel(own.get(DifferenceModel.name)),
+        FragmentModel(own.get(FragmentModel.name)),
+    )
+
+
+def _convolutions(channels: int) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Conv2d(channels, 32, 4, 4), nn.BatchNorm2d(32), nn.ReLU()]
+    for before, after in ((32, 64), (64, 96), (96, 128)):
+        layers += [nn.Conv2d(before, after, 3, 2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def _planes(pictures: Tensor) -> Tensor:
+    return ((pictures.float() - 127) / 128).permute(0, 3, 1, 2)
+
+
+def _pictures(views: Pixels) -> Tensor:
+    assert views.shape[1:] == (SIDE, SIDE, 3)
+    return _planes(torch.from_numpy(views)).contiguous(memory_format=torch.channels_last)
+
+
+def _loaded(network: nn.Module, weights: Mapping[str, Tensor] | None) -> nn.Module:
+    if weights is not None:
+        network.load_state_dict({name: value.float() for name, value in weights.items()})
+    return network.eval()

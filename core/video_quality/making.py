@@ -1,0 +1,141 @@
+"""From a folder of clean films to trained weights: the steps behind the commands train, select-teachers, evaluate."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from core.encoders.image import load_efficientnet_lite
+from core.command_line import origin
+from core.errors import ParameterError
+from core.media.whole_file import written_whole
+from core.runtime import Progress, silent
+from core.video_quality import prepared
+from core.video_quality.data import LadderConfig, build
+from core.video_quality.levels import deviation_of
+from core.video_quality.library import DifferenceModel, FragmentModel, LibraryModel, library
+from core.video_quality.losses import LossWeights
+from core.video_quality.model import Stem
+from core.video_quality.prepared import Clips
+from core.video_quality.selection import SELECTION, features_of, new_pair
+from core.video_quality.student import metadata, student_tensors
+from core.video_quality.train import Data, Pair, TrainConfig, pretrain, student_input, train_pair
+
+STUDENT_FILE, TEACHER_FILE = "video_quality.safetensors", "video_quality_teacher.safetensors"
+OWN = (DifferenceModel, FragmentModel)
+NEIGHBOURS, EVERY = 3, 6
+"""Of every six runs of three films next to one another by name, one is held out: neighbours may show the same."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Clips of films, apart by source, and the library with its own networks trained."""
+
+    data: Data
+    models: tuple[LibraryModel, ...]
+    left_out: tuple[str, ...]
+
+
+def make_ready(
+    films: Sequence[Path], ladders: LadderConfig, config: TrainConfig, out: Path, progress: Progress = silent
+) -> Ready:
+    """Make and prepare the clips of films, and train the two networks of our own on them; goes on where it stopped.
+
+    Raises:
+        ParameterError: there are too few films to hold any out.
+    """
+    left_out = build(films, ladders, out / "clips", progress)
+    prepared.prepare(out / "clips", library(), out / "prepared", progress)
+    clips = prepared.load(out / "prepared")
+    kept_out = held_out_films(sorted({rung.film for rung in clips.rungs}))
+    if not kept_out:
+        raise ParameterError(f"There are clips of {len(films)} films; give at least {NEIGHBOURS * EVERY}.")
+    data = Data(clips.of_films({rung.film for rung in clips.rungs} - kept_out), clips.of_films(kept_out))
+    own = {model.name: _own_weights(model(), data, config, out) for model in OWN}
+    return Ready(data, library(own), tuple(left_out))
+
+
+def held_out_films(names: Sequence[str]) -> set[str]:
+    """The films, of sorted names, by which the best epoch is chosen.
+
+    >>> sorted(held_out_films([f"{n:02}" for n in range(20)]))
+    ['15', '16', '17']
+    """
+    return {name for number, name in enumerate(names) if number // NEIGHBOURS % EVERY == EVERY - 1}
+
+
+def train(
+    ready: Ready, teachers: Sequence[str], config: TrainConfig, out: Path, progress: Progress = silent
+) -> dict[str, float]:
+    """Train the teacher over the target models and its student, and write the weights of both.
+
+    Args:
+        ready: clips and library.
+        teachers: names of the target models; those of the folder's ``selection.json`` when empty.
+        config: how.
+        out: folder for the training and the two files.
+        progress: told of every batch.
+
+    Returns:
+        The held-out rank correlation, and half the width of the band.
+    """
+    names = list(teachers) or json.loads(_selection(out).read_text(encoding="utf-8"))["chosen"]
+    models = [model for model in ready.models if model.name in names]
+    if len(models) != len(names):
+        raise ParameterError(f"Not all of {', '.join(names)} are models of the library; choose from "
+                             f"{', '.join(model.name for model in ready.models)}.")  # fmt: skip
+    features = features_of(models, ready.data)
+    pair = new_pair(models, features[0], config.seed)
+    effect = train_pair(pair, ready.data, features, config, (LossWeights(), out / "training"))
+    band = band_of(pair, ready.data.held_out)
+    told = {**origin("video_quality"), "seed": str(config.seed), "held_out_srcc": f"{effect:.4f}"}
+    write(pair, models, band, out, told)
+    return {"srcc": effect, "band": band}
+
+
+@torch.no_grad()
+def band_of(pair: Pair, clips: Clips, share: float = 0.9) -> float:
+    """Half the width of the band, in deviations of the distribution, that holds a share of held-out labels."""
+    assert pair.student is not None
+    student, reaches = pair.student.eval(), []
+    for start in range(0, len(clips), 64):
+        rows = np.arange(start, min(start + 64, len(clips)))
+        told = student(*student_input(clips, rows))
+        deviations = [deviation_of(levels) for levels in told.levels.softmax(-1).numpy()]
+        reaches += list(np.abs(told.score.numpy() - clips.mos[rows]) / deviations)
+    return float(np.quantile(reaches, share))
+
+
+def write(pair: Pair, models: Sequence[LibraryModel], band: float, out: Path, told: Mapping[str, str]) -> None:
+    """Write student and teacher; the teacher's file holds the networks of our own that it needs."""
+    assert pair.student is not None and pair.teacher is not None
+    stem = Stem(load_efficientnet_lite().eval().fold())
+    teacher = {f"teacher.{name}": value.half() for name, value in pair.teacher.state_dict().items()}
+    for model in models:
+        if isinstance(model, OWN):
+            teacher |= {f"{model.name}.{name}": value for name, value in model.network().state_dict().items()}
+    with written_whole(out / STUDENT_FILE) as part:
+        save_file(student_tensors(stem, pair.student), part, metadata(pair.student, band, told))
+    with written_whole(out / TEACHER_FILE) as part:
+        save_file(teacher, part, {"config": pair.teacher.config.to_json(), **told})
+
+
+def _own_weights(model: LibraryModel, data: Data, config: TrainConfig, out: Path) -> dict[str, Tensor]:
+    path = out / f"{model.name}.safetensors"
+    if not path.exists():
+        weights = pretrain(model, data, config, out / f"pretraining-{model.name}")
+        with written_whole(path) as part:
+            save_file(weights, part)
+    return load_file(path)
+
+
+def _selection(out: Path) -> Path:
+    path = out / SELECTION
+    if not path.exists():
+        raise ParameterError(f"{path} does not exist; run select-teachers first, or name the teachers.")
+    return path

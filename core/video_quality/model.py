@@ -1,0 +1,143 @@
+"""The student: a light network that judges a video alone (METHODS 5, step 5 and inference).
+
+Source: METHODS 5 leaves the network open. Ours looks at three things in each second: fragments at native resolution
+and the whole picture, both through the first blocks of EfficientNet-Lite0, which stay as they are, and small branches
+of its own; and the course of the second, through convolutions over time. What it says of the seconds is averaged over
+the film, brought to the dimension of the quality feature, and classified into the five levels.
+"""
+
+import itertools
+import json
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.encoders.efficientnet_lite import EfficientNetLite
+from core.video_quality.results import FAULTS
+from core.video_quality.sampling import COURSE
+
+STEM_STAGES, STEM_CHANNELS = 3, 40
+LEVEL_COUNT = 5
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """The shape of a `Student`: widths of its branches, and the length of the quality feature."""
+
+    fragments: tuple[int, int, int] = (64, 96, 128)
+    whole: tuple[int, int] = (48, 64)
+    course: int = 32
+    hidden: int = 256
+    quality: int = 128
+    dropout: float = 0.2
+
+    @property
+    def seconds(self) -> int:
+        """Length of what is said of one second."""
+        return 3 * self.fragments[-1] + self.whole[-1] + 2 * self.course
+
+    def to_json(self) -> str:
+        """For the metadata of a weights file."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "StudentConfig":
+        """The config that `to_json` wrote."""
+        told = json.loads(text)
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+
+
+class Judgement(NamedTuple):
+    """What a network says of films: the quality feature (B, Q), and logits of the levels (B, 5) and faults (B, 7)."""
+
+    quality: Tensor
+    levels: Tensor
+    faults: Tensor
+
+    @property
+    def score(self) -> Tensor:
+        """The mean of the distribution over the levels, 1 to 5: (B,)."""
+        return self.levels.softmax(-1) @ torch.arange(1.0, LEVEL_COUNT + 1, device=self.levels.device)
+
+
+class Student(nn.Module):
+    """Seconds of a film to its judgement."""
+
+    def __init__(self, config: StudentConfig = StudentConfig()) -> None:
+        super().__init__()
+        self.config = config
+        self.fragment_branch = _branch((STEM_CHANNELS, *config.fragments))
+        self.whole_branch = _branch((STEM_CHANNELS, *config.whole))
+        self.course_branch = nn.ModuleList(
+            [nn.Conv1d(len(COURSE), config.course, 5, padding=2), nn.Conv1d(config.course, config.course, 5, padding=2)]
+        )
+        self.dimension_change = nn.Sequential(
+            nn.LayerNorm(config.seconds),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.seconds, config.hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.hidden, config.quality),
+        )
+        self.classifier = nn.Linear(config.quality, LEVEL_COUNT)
+        self.fault_classifier = nn.Linear(config.quality, len(FAULTS))
+
+    def seconds(self, maps: Tensor, course: Tensor, mask: Tensor) -> Tensor:
+        """What is said of each second: (N, `StudentConfig.seconds`).
+
+        Args:
+            maps: (N, 3, 40, 28, 28), what `stem` gives for the three views.
+            course: (N, T, 8), see `core.video_quality.sampling.course`, anything beyond the end of a second.
+            mask: (N, T), True on pictures; every row begins with at least one.
+        """
+        count = len(maps)
+        both = self.fragment_branch(maps[:, :2].flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        first, second = both.float().unflatten(0, (count, 2)).unbind(1)
+        whole = self.whole_branch(maps[:, 2].contiguous(memory_format=torch.channels_last)).float().mean((2, 3))
+        spatial = [first.mean((2, 3)), first.std((2, 3)), (first - second).abs().mean((2, 3)), whole]
+        return torch.cat([*spatial, self._over_time(course, mask)], 1)
+
+    def judge(self, seconds: Tensor) -> Judgement:
+        """Judge films by the mean (B, `StudentConfig.seconds`) of what is said of their seconds; or single seconds."""
+        quality = self.dimension_change(seconds)
+        active = F.relu(quality)
+        return Judgement(quality, self.classifier(active), self.fault_classifier(active))
+
+    def forward(self, maps: Tensor, course: Tensor, mask: Tensor) -> Judgement:
+        """Judge films of as many seconds each: maps (B, W, 3, 40, 28, 28), course (B, W, T, 8), mask (B, W, T)."""
+        films = maps.shape[:2]
+        seconds = self.seconds(maps.flatten(0, 1), course.flatten(0, 1), mask.flatten(0, 1))
+        return self.judge(seconds.unflatten(0, films).mean(1))
+
+    def _over_time(self, course: Tensor, mask: Tensor) -> Tensor:
+        shown = mask[:, None].to(course.dtype)
+        x = course.transpose(1, 2) * shown
+        for layer in self.course_branch:
+            x = F.relu(layer(x)) * shown
+        mean = x.sum(2) / shown.sum(2)
+        return torch.cat([mean, x.amax(2)], 1)
+
+
+class Stem(nn.Module):
+    """The first blocks of EfficientNet-Lite0, norms folded in, which the student keeps as they are."""
+
+    def __init__(self, network: EfficientNetLite) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, views: Tensor) -> Tensor:
+        """The maps (N, 40, 28, 28) of pictures (N, 3, 224, 224), values 0 to 255."""
+        x = ((views - 127) / 128).contiguous(memory_format=torch.channels_last)
+        return self.network.until(x, STEM_STAGES)
+
+
+def _branch(channels: tuple[int, ...]) -> nn.Sequential:
+    """Convolutions over maps, of which the first and the second halve the side."""
+    layers: list[nn.Module] = []
+    for index, pair in enumerate(itertools.pairwise(channels)):
+        stride = 2 if index < 2 else 1
+        layers += [nn.Conv2d(*pair, 3, stride, padding=1, bias=False), nn.BatchNorm2d(pair[1]), nn.ReLU()]
+    return nn.Sequential(*layers)

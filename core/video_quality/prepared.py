@@ -1,0 +1,125 @@
+"""The training clips as the networks take them: what is frozen is computed once and kept, one file a clip."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.encoders.image import load_efficientnet_lite
+from core.media.whole_file import written_whole
+from core.runtime import Progress, placement, silent
+from core.video_quality.data import Rung
+from core.video_quality.levels import distribution_of
+from core.video_quality.library import LibraryModel
+from core.video_quality.model import Stem
+from core.video_quality.sampling import Window
+
+STUDENT = "student"
+"""The name under which the maps of the student's frozen stem are kept."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips ready for training.
+
+    Attributes:
+        rungs: what each is.
+        inputs: by model, and `STUDENT` for the student's maps (N, W, 3, 40, 28, 28): what `LibraryModel.prepare` gave.
+        course: (N, W, T, 8), zeros beyond the end.
+        mask: (N, W, T), True on pictures.
+    """
+
+    rungs: tuple[Rung, ...]
+    inputs: Mapping[str, Tensor]
+    course: Tensor
+    mask: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rungs)
+
+    @property
+    def levels(self) -> Tensor:
+        """The labels as shares of opinions over the five levels: (N, 5)."""
+        return torch.from_numpy(np.stack([distribution_of(rung.mos) for rung in self.rungs]))
+
+    @property
+    def faults(self) -> Tensor:
+        """The strengths of the faults: (N, 7)."""
+        return torch.tensor([rung.faults for rung in self.rungs])
+
+    @property
+    def mos(self) -> NDArray[np.float64]:
+        """The labels, 1 to 5: (N,)."""
+        return np.array([rung.mos for rung in self.rungs])
+
+    def of_films(self, films: set[str]) -> "Clips":
+        """Those clips alone that were made of some films."""
+        rows = [row for row, rung in enumerate(self.rungs) if rung.film in films]
+        inputs = {name: value[rows] for name, value in self.inputs.items()}
+        return Clips(tuple(self.rungs[row] for row in rows), inputs, self.course[rows], self.mask[rows])
+
+
+def prepare(clips: Path, models: Sequence[LibraryModel], out: Path, progress: Progress = silent) -> None:
+    """Compute what is frozen for every clip file of a folder that has none yet."""
+    out.mkdir(parents=True, exist_ok=True)
+    files = sorted(clips.glob("*.npz"))
+    stem = Stem(load_efficientnet_lite().eval().fold())
+    for number, file in enumerate(files):
+        progress(number, len(files), file.stem)
+        target = out / file.name
+        if target.exists():
+            continue
+        with np.load(file) as made:
+            views, course, rungs = made["views"], made["course"], made["rungs"]
+        rows = [_one(views[row], course[row], models, stem) for row in range(len(views))]
+        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        with written_whole(target) as part:
+            np.savez(part, **arrays, course=course, rungs=rungs)
+
+
+def load(folder: Path, names: Sequence[str] = ()) -> Clips:
+    """Read prepared clips into memory.
+
+    Args:
+        folder: as `prepare` wrote it.
+        names: the inputs to read; all when empty.
+    """
+    rungs: list[Rung] = []
+    inputs: dict[str, list[NDArray]] = {}
+    courses: list[NDArray[np.float32]] = []
+    for file in sorted(folder.glob("*.npz")):
+        with np.load(file) as kept:
+            rungs += [Rung(**{**row, "faults": tuple(row["faults"])}) for row in json.loads(str(kept["rungs"]))]
+            courses += list(kept["course"])
+            for name in set(kept.files) - {"course", "rungs"}:
+                if not names or name in names:
+                    inputs.setdefault(name, []).append(kept[name])
+    joined = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in inputs.items()}
+    return Clips(tuple(rungs), joined, *padded(courses))
+
+
+def padded(courses: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """Courses (…, T_n, 8) of different lengths as one tensor (N, …, T, 8), and its mask (N, …, T)."""
+    longest = max(course.shape[-2] for course in courses)
+    values = np.zeros((len(courses), *courses[0].shape[:-2], longest, courses[0].shape[-1]), np.float32)
+    mask = np.zeros(values.shape[:-1], bool)
+    for row, course in enumerate(courses):
+        values[row, ..., : course.shape[-2], :] = course
+        mask[row, ..., : course.shape[-2]] = True
+    return torch.from_numpy(values), torch.from_numpy(mask)
+
+
+def _one(
+    views: NDArray[np.uint8], course: NDArray[np.float32], models: Sequence[LibraryModel], stem: Stem
+) -> dict[str, NDArray]:
+    windows = [Window(Fraction(n), view, part) for n, (view, part) in enumerate(zip(views, course, strict=True))]
+    with torch.inference_mode(), placement().autocast():
+        planes = torch.from_numpy(views).flatten(0, 1).permute(0, 3, 1, 2).float()
+        maps = stem(planes).unflatten(0, views.shape[:2])
+    return {STUDENT: maps.half().numpy()} | {model.name: model.prepare(windows) for model in models}
