@@ -16,7 +16,7 @@ from core.media.probe import probe
 from core.media.shots import shot_boundaries
 from core.media.thumbnails import contact_sheet, thumbnail
 from core.media.timebase import plausible_frame_rate, sample_times
-from core.media.video import Frame, VideoReader
+from core.media.video import Frame, LazyFrame, VideoReader
 from core.media.wholeness import missing_bytes
 from core.media.write import EncodeOptions, write_video
 
@@ -27,6 +27,7 @@ __all__ = [
     "AudioRequest",
     "EncodeOptions",
     "Frame",
+    "LazyFrame",
     "MediaInfo",
     "MediaLimits",
     "VideoReader",
