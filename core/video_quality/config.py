@@ -21,7 +21,7 @@ class QualityConfig:
         default=0,
         metadata={"help": "rows of the screen it is shown on, 120 to 4320; 0: its own size, at most 1080 rows"},
     )
-    batch_windows: int = field(default=32, metadata={"help": "seconds that the network judges at once, 1 to 256"})
+    batch_windows: int = field(default=8, metadata={"help": "seconds that the network judges at once, 1 to 256"})
     limits: MediaLimits = field(default_factory=limits_from_environment)
 
     def __post_init__(self) -> None:

@@ -29,30 +29,35 @@ class Look(NamedTuple):
 
 
 def watch(path: Path, config: QualityConfig, progress: Progress = silent) -> Iterator[Window]:
-    """The windows of a film, in order: see `looks`."""
-    return (look.window for look in looks(path, config, progress))
-
-
-def looks(path: Path, config: QualityConfig, progress: Progress = silent) -> Iterator[Look]:
-    """Look at every whole second of a film, at evenly spread ones of a film of more than ``max_seconds``.
-
-    A film shorter than a second, and a still picture, is one window. The course of a window begins with the
-    difference from the last picture of the window before, where that is the second before.
+    """The windows of a film, in order: see `looks`.
 
     Raises:
         MediaError: the file cannot be read.
         CancelledError: ``progress`` says so.
     """
     with VideoReader(path, limits=config.limits) as reader:
-        starts, size = wanted_seconds(reader.info, config.max_seconds), shown_size(reader.info, config.display_height)
-        glances: list[Glance] = []
-        for index, (start_s, frames) in enumerate(zip(starts, reader.spans(starts), strict=True)):
-            progress(index, len(starts), path.name)
-            follows = index > 0 and starts[index - 1] == start_s - 1
-            before = glances[-1] if follows else None
-            glances, pair = _second(frames, reader.info, size)
-            yield Look(Window(Fraction(start_s), views(*pair), course(glances, before)), pair[0])
-        progress(len(starts), len(starts), path.name)
+        yield from (look.window for look in looks(reader, config, progress))
+
+
+def looks(reader: VideoReader, config: QualityConfig, progress: Progress = silent) -> Iterator[Look]:
+    """Look at every whole second of a film, at evenly spread ones of a film of more than ``max_seconds``.
+
+    A film shorter than a second, and a still picture, is one window. The course of a window begins with the
+    difference from the last picture of the window before, where that is the second before.
+
+    Raises:
+        MediaError: the film cannot be read on.
+        CancelledError: ``progress`` says so.
+    """
+    info = reader.info
+    starts, size = wanted_seconds(info, config.max_seconds), shown_size(info, config.display_height)
+    glances: list[Glance] = []
+    for index, (start_s, frames) in enumerate(zip(starts, reader.spans(starts), strict=True)):
+        progress(index, len(starts), info.path.name)
+        before = glances[-1] if index > 0 and starts[index - 1] == start_s - 1 else None
+        glances, pair = _second(frames, info, size)
+        yield Look(Window(Fraction(start_s), views(*pair), course(glances, before)), pair[0])
+    progress(len(starts), len(starts), info.path.name)
 
 
 def wanted_seconds(info: MediaInfo, most: int) -> list[int]:
@@ -75,6 +80,11 @@ def shown_size(info: MediaInfo, display_height: int) -> Size | None:
     if factor == 1:
         return None
     return max(1, round(info.width * factor)), max(1, round(info.height * factor))
+
+
+def middle_s(start_s: float, duration_s: float) -> float:
+    """When the middle of the second that begins at ``start_s`` is shown; of a shorter film, its own."""
+    return start_s + min(1.0, duration_s) / 2
 
 
 def _second(
