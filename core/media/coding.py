@@ -64,7 +64,7 @@ def coded(pictures: Sequence[Pixels], frame_rate: Fraction, codec: Codec) -> lis
 def _encode(pictures: Sequence[Pixels], frame_rate: Fraction, codec: Codec) -> bytes:
     buffer, scaler = io.BytesIO(), VideoReformatter()
     with av.open(buffer, "w", format="matroska") as container:
-        track: VideoStream = container.add_stream(codec.name, rate=frame_rate, options=dict(codec.options))
+        track = cast(VideoStream, container.add_stream(codec.name, rate=frame_rate, options=dict(codec.options)))
         track.height, track.width = pictures[0].shape[:2]
         track.pix_fmt = "yuv420p"
         track.codec_context.time_base = 1 / frame_rate
@@ -85,8 +85,9 @@ def _encode(pictures: Sequence[Pixels], frame_rate: Fraction, codec: Codec) -> b
 
 def _decode(data: bytes, codec: Codec) -> dict[int, Pixels]:
     """The pictures that can be decoded, by number."""
-    random, scaler, found = np.random.default_rng(codec.seed), VideoReformatter(), {}
-    with av.open(io.BytesIO(data)) as container:
+    random, scaler = np.random.default_rng(codec.seed), VideoReformatter()
+    found: dict[int, Pixels] = {}
+    with av.open(io.BytesIO(data), "r") as container:
         track = container.streams.video[0]
         rate, time_base = cast(Fraction, track.average_rate), cast(Fraction, track.time_base)
         first = True
@@ -99,10 +100,11 @@ def _decode(data: bytes, codec: Codec) -> dict[int, Pixels]:
             except av.FFmpegError:
                 continue
             for frame in frames:
+                number = round(cast(int, frame.pts) * time_base * rate)
                 rgb = scaler.reformat(
                     frame, format="rgb24", src_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.JPEG, threads=1
                 )
-                found[round(frame.pts * time_base * rate)] = rgb.to_ndarray()
+                found[number] = cast(Pixels, rgb.to_ndarray())
     return found
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,9 +117,10 @@ def _build_film(film: Path, config: LadderConfig, folder: Path, progress: Progre
             continue
         scene = clean_scene(film, start_s, config)
         rungs, looks = zip(*((rung, _look(made)) for rung, made in _rungs(film.stem, clip, scene, config)), strict=True)
-        arrays = {name: np.stack([look[name] for look in looks]) for name in looks[0]}
+        arrays: dict[str, NDArray[Any]] = {name: np.stack([look[name] for look in looks]) for name in looks[0]}
+        arrays["rungs"] = np.array(json.dumps([asdict(rung) for rung in rungs]))
         with written_whole(out) as part:
-            np.savez(part, **arrays, rungs=np.array(json.dumps([asdict(rung) for rung in rungs])))
+            np.savez(part, **arrays)  # type: ignore[arg-type]
 
 
 def clip_starts(film: Path, config: LadderConfig) -> list[Fraction]:
@@ -211,7 +213,7 @@ def faults_of(scores: dict[str, float]) -> tuple[float, ...]:
     return tuple(float(np.clip(4.4 - scores.get(fault, PRISTINE), 0, 1)) for fault in FAULTS)
 
 
-def _look(clip: Sequence[Pixels]) -> dict[str, NDArray[np.generic]]:
+def _look(clip: Sequence[Pixels]) -> dict[str, NDArray[Any]]:
     """What the networks look at: views (2, 3, S, S, 3), course (2, T, 8), and the pictures (2, H, W, 3) themselves."""
     middle = len(clip) // 2
     halves = clip[:middle], clip[middle : 2 * middle]

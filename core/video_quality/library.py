@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from core.encoders.efficientnet_lite import EfficientNetLite
 from core.encoders.image import LayoutEncoder, load_efficientnet_lite
 from core.encoders.natural_scenes import brisque_features, niqe_features
 from core.encoders.sequence import WEIGHTS, read_network
@@ -27,6 +28,7 @@ from core.weights import weights_path
 _LAST_STAGE = 6
 _MOST_SECONDS = 32
 Prepared = NDArray[np.float16] | NDArray[np.uint8]
+Kind = Literal["image", "video"]
 
 
 class LibraryModel(Protocol):
@@ -39,7 +41,7 @@ class LibraryModel(Protocol):
     """
 
     name: str
-    kind: Literal["image", "video"]
+    kind: Kind
     dimensions: int
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
@@ -54,14 +56,14 @@ class LibraryModel(Protocol):
 class EfficientNetModel:
     """EfficientNet-Lite, an ImageNet classifier, on the fragments and on the whole picture of a second."""
 
-    kind: Literal["image"] = "image"
+    kind: Kind = "image"
     dimensions = 2 * 1280
 
     def __init__(self, variant: str) -> None:
         self.name, self._variant = f"efficientnet_{variant}", variant
 
     @cached_property
-    def _frozen(self) -> nn.Module:
+    def _frozen(self) -> EfficientNetLite:
         return load_efficientnet_lite(self._variant).eval().fold()
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
@@ -79,7 +81,7 @@ class NaturalScenesModel:
     """The statistics behind BRISQUE and NIQE, of the fragments, mean over the seconds."""
 
     name = "natural_scenes"
-    kind: Literal["image"] = "image"
+    kind: Kind = "image"
     dimensions = 72
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
@@ -97,7 +99,7 @@ class SequenceModel:
     """The search tool's encoder, trained with Barlow Twins, on the whole pictures of a film in their order."""
 
     name = "video_search"
-    kind: Literal["video"] = "video"
+    kind: Kind = "video"
     dimensions = 4096
 
     @cached_property
@@ -118,7 +120,7 @@ class DifferenceModel:
     """A network over the differences of neighbouring pictures, trained here to name what was done to a clip."""
 
     name = "temporal_difference"
-    kind: Literal["video"] = "video"
+    kind: Kind = "video"
     dimensions = 128
 
     def __init__(self, weights: Mapping[str, Tensor] | None = None) -> None:
@@ -137,7 +139,7 @@ class FragmentModel:
     """A network on fragments at native resolution, trained here to name what was done to a clip."""
 
     name = "fragments"
-    kind: Literal["image"] = "image"
+    kind: Kind = "image"
     dimensions = 128
 
     def __init__(self, weights: Mapping[str, Tensor] | None = None) -> None:
@@ -178,16 +180,14 @@ class DifferenceNetwork(nn.Module):
 
 
 class _LastStage(nn.Module):
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: EfficientNetLite) -> None:
         super().__init__()
         first = network.first_block(_LAST_STAGE)
-        self.blocks, self.head = network.blocks[first:], network.head
+        self.blocks, self.head = nn.Sequential(*network.blocks[first:]), network.head
 
     def forward(self, maps: Tensor) -> Tensor:
         count, views = maps.shape[:2]
-        x = maps.flatten(0, 1).float()
-        for block in self.blocks:
-            x = block(x)
+        x = self.blocks(maps.flatten(0, 1).float())
         return self.head(x).float().mean((2, 3)).reshape(count, views * 1280)
 
 

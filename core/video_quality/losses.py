@@ -39,8 +39,8 @@ def quality_loss(
     """The three terms of the document, and one for the faults.
 
     The predictions are held against the labels by the earth mover's distance over the five levels in order, squared
-    (Talebi and Milanfar, "NIMA", 2018, equation 2 with r = 2); the quality features by their mean squared difference,
-    which teaches the student and leaves the teacher alone.
+    (Talebi and Milanfar, "NIMA", 2018, equation 2 with r = 2); the quality features, which both networks bring to mean
+    0 and deviation 1, by their mean squared difference, which teaches the student and leaves the teacher alone.
 
     Args:
         teacher: its judgement, or None to train the student by the labels alone.

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from core.encoders.image import load_efficientnet_lite
 from core.command_line import origin
+from core.encoders.image import load_efficientnet_lite
 from core.errors import ParameterError
 from core.media.whole_file import written_whole
 from core.runtime import Progress, silent
@@ -19,15 +19,14 @@ from core.video_quality import prepared
 from core.video_quality.data import LadderConfig, build
 from core.video_quality.levels import deviation_of
 from core.video_quality.library import DifferenceModel, FragmentModel, LibraryModel, library
-from core.video_quality.losses import LossWeights
 from core.video_quality.model import Stem
 from core.video_quality.prepared import Clips
 from core.video_quality.selection import SELECTION, features_of, new_pair
 from core.video_quality.student import metadata, student_tensors
-from core.video_quality.train import Data, Pair, TrainConfig, pretrain, student_input, train_pair
+from core.video_quality.train import Data, Pair, Run, TrainConfig, pretrain, student_input, train_pair
 
 STUDENT_FILE, TEACHER_FILE = "video_quality.safetensors", "video_quality_teacher.safetensors"
-OWN = (DifferenceModel, FragmentModel)
+OWN: tuple[type[DifferenceModel] | type[FragmentModel], ...] = (DifferenceModel, FragmentModel)
 NEIGHBOURS, EVERY = 3, 6
 """Of every six runs of three films next to one another by name, one is held out: neighbours may show the same."""
 
@@ -91,7 +90,7 @@ def train(
                              f"{', '.join(model.name for model in ready.models)}.")  # fmt: skip
     features = features_of(models, ready.data)
     pair = new_pair(models, features[0], config.seed)
-    effect = train_pair(pair, ready.data, features, config, (LossWeights(), out / "training"))
+    effect = train_pair(pair, ready.data, features, config, Run(out / "training", progress=progress))
     band = band_of(pair, ready.data.held_out)
     told = {**origin("video_quality"), "seed": str(config.seed), "held_out_srcc": f"{effect:.4f}"}
     write(pair, models, band, out, told)
@@ -128,7 +127,7 @@ def write(pair: Pair, models: Sequence[LibraryModel], band: float, out: Path, to
 def _own_weights(model: LibraryModel, data: Data, config: TrainConfig, out: Path) -> dict[str, Tensor]:
     path = out / f"{model.name}.safetensors"
     if not path.exists():
-        weights = pretrain(model, data, config, out / f"pretraining-{model.name}")
+        weights = pretrain(model, data, config, Run(out / f"pretraining-{model.name}"))
         with written_whole(path) as part:
             save_file(weights, part)
     return load_file(path)

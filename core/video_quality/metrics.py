@@ -36,7 +36,7 @@ def plcc(scores: Sequence[float] | Floats, labels: Sequence[float] | Floats) -> 
     ]
     try:
         fitted, _ = curve_fit(_logistic, x, y, start, maxfev=20_000)
-        x = _logistic(x, *fitted)
+        x = _logistic(x, *fitted).astype(np.float64)
     except RuntimeError:
         pass
     return float(pearsonr(x, y).statistic) if np.ptp(x) > 0 else 0.0

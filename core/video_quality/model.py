@@ -9,7 +9,7 @@ the film, brought to the dimension of the quality feature, and classified into t
 import itertools
 import json
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +47,8 @@ class StudentConfig:
     def from_json(cls, text: str) -> "StudentConfig":
         """The config that `to_json` wrote."""
         told = json.loads(text)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+        shape: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in told.items()}
+        return cls(**shape)
 
 
 class Judgement(NamedTuple):
@@ -81,6 +82,7 @@ class Student(nn.Module):
             nn.ReLU(),
             nn.Dropout(config.dropout),
             nn.Linear(config.hidden, config.quality),
+            nn.LayerNorm(config.quality, elementwise_affine=False),
         )
         self.classifier = nn.Linear(config.quality, LEVEL_COUNT)
         self.fault_classifier = nn.Linear(config.quality, len(FAULTS))

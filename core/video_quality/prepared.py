@@ -80,7 +80,7 @@ def prepare(clips: Path, models: Sequence[LibraryModel], out: Path, progress: Pr
         rows = [_one(views[row], course[row], models, stem) for row in range(len(views))]
         arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         with written_whole(target) as part:
-            np.savez(part, **arrays, course=course, rungs=rungs)
+            np.savez(part, **arrays, course=course, rungs=rungs)  # type: ignore[arg-type]
 
 
 def load(folder: Path, names: Sequence[str] = ()) -> Clips:

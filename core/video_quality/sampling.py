@@ -113,7 +113,7 @@ def fragments(picture: Pixels) -> Pixels:
 
 def window_of(pictures: Sequence[Pixels], start_s: Fraction = Fraction(0)) -> Window:
     """The window that a run of pictures (H, W, 3) in memory makes."""
-    glances = [glance(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in pictures]
+    glances = [glance(np.asarray(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), np.uint8)) for p in pictures]
     middle = middle_of(len(pictures))
     pair = pictures[middle], pictures[min(middle + 1, len(pictures) - 1)]
     return Window(start_s, views(*pair), course(glances))
@@ -170,7 +170,7 @@ def _resampled(profile: Floats) -> Floats:
     places = (np.arange(PROFILE) + 0.5) * len(profile) / PROFILE - 0.5
     if len(profile) > 2 * PROFILE:  # means of the parts, so that nothing between the places is lost
         ends = (np.arange(PROFILE + 1) * len(profile) / PROFILE).astype(int)
-        return np.add.reduceat(profile, ends[:-1]) / np.diff(ends)
+        return (np.add.reduceat(profile, ends[:-1]) / np.diff(ends)).astype(np.float32)
     return np.interp(places, np.arange(len(profile)), profile).astype(np.float32)
 
 

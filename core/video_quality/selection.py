@@ -9,17 +9,15 @@ on films held out. Each training resumes, so the whole goes on where it was stop
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
 
 from core.errors import ParameterError
 from core.media.whole_file import written_whole
-from core.runtime import Progress, part_of, seed_everything, silent
+from core.runtime import part_of, seed_everything
 from core.video_quality.library import LibraryModel
-from core.video_quality.losses import LossWeights
 from core.video_quality.model import Student
 from core.video_quality.teacher import Teacher, TeacherConfig
-from core.video_quality.train import Data, Features, Pair, TrainConfig, fine_tune, first_features, train_pair
+from core.video_quality.train import Data, Features, Pair, Run, TrainConfig, fine_tune, first_features, train_pair
 
 SELECTION = "selection.json"
 
@@ -89,11 +87,7 @@ class Selection:
 
 
 def select_teachers(
-    models: Sequence[LibraryModel],
-    data: Data,
-    configs: tuple[TrainConfig, SelectionConfig],
-    folder: Path,
-    progress: Progress = silent,
+    models: Sequence[LibraryModel], data: Data, configs: tuple[TrainConfig, SelectionConfig], run: Run
 ) -> Selection:
     """Run the experiment, write it to ``selection.json`` in the folder, and return it.
 
@@ -104,30 +98,36 @@ def select_teachers(
         models: the library.
         data: clips to train on and to measure with.
         configs: of every training, and of the choice.
-        folder: for all trainings.
-        progress: told of every training.
+        run: the folder for all trainings, and who is told of them.
     """
     config, choice = configs
     features = features_of(models, data)
-    trials = []
-    for number, model in enumerate(models):
-        progress_of_model = part_of(progress, number, len(models) + 1)
-        progress_of_model(0, 2, f"{model.name} itself")
-        tuned = fine_tune(model, data, config, folder / f"fine-tuned-{model.name}")
-        progress_of_model(1, 2, f"student of {model.name}")
-        student = distil((model,), data, features, config, folder)
-        trials.append(Trial(model.name, model.kind, tuned, student))
+    by_name = {model.name: model for model in models}
+    trials = [_trial(model, data, features, config, part(run, n, len(models) + 1)) for n, model in enumerate(models)]
     trials.sort(key=lambda trial: -trial.first_effect)
-    best = best_candidates(trials, choice.best)
-    second = {}
-    for names in combinations(best):
-        progress(len(models), len(models) + 1, f"student of {' and '.join(names)}")
-        chosen = tuple(next(model for model in models if model.name == name) for name in names)
-        second["+".join(names)] = distil(chosen, data, features, config, folder)
+    tried = combinations(best_candidates(trials, choice.best))
+    last = part(run, len(models), len(models) + 1)
+    second = {
+        "+".join(names): distil([by_name[name] for name in names], data, features, config, part(last, n, len(tried)))
+        for n, names in enumerate(tried)
+    }
     selection = Selection(tuple(trials), second, tuple(max(second, key=lambda name: second[name]).split("+")))
-    with written_whole(folder / SELECTION) as part:
-        part.write_text(json.dumps(asdict(selection), indent=2) + "\n", encoding="utf-8")
+    with written_whole(run.folder / SELECTION) as file:
+        file.write_text(json.dumps(asdict(selection), indent=2) + "\n", encoding="utf-8")
     return selection
+
+
+def part(run: Run, index: int, count: int) -> Run:
+    """A run in the same folder that reports as one part of several."""
+    return replace(run, progress=part_of(run.progress, index, count))
+
+
+def _trial(
+    model: LibraryModel, data: Data, features: tuple[Features, Features], config: TrainConfig, run: Run
+) -> Trial:
+    own = replace(part(run, 0, 2), folder=run.folder / f"fine-tuned-{model.name}")
+    tuned = fine_tune(model, data, config, own)
+    return Trial(model.name, model.kind, tuned, distil([model], data, features, config, part(run, 1, 2)))
 
 
 def best_candidates(trials: Sequence[Trial], count: int) -> tuple[str, ...]:
@@ -162,9 +162,8 @@ def new_pair(
 
 
 def distil(
-    models: Sequence[LibraryModel], data: Data, features: tuple[Features, Features], config: TrainConfig, folder: Path
+    models: Sequence[LibraryModel], data: Data, features: tuple[Features, Features], config: TrainConfig, run: Run
 ) -> float:
     """Train a student under a teacher over some models; its held-out rank correlation."""
-    pair = new_pair(models, features[0], config.seed)
-    place = folder / f"student-of-{'+'.join(model.name for model in models)}"
-    return train_pair(pair, data, features, config, (LossWeights(), place))
+    place = run.folder / f"student-of-{'+'.join(model.name for model in models)}"
+    return train_pair(new_pair(models, features[0], config.seed), data, features, config, replace(run, folder=place))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from core.encoders.efficientnet_lite import EfficientNetLite
 from core.runtime import place, placement
-from core.video_quality.levels import deviation_of
+from core.video_quality.levels import deviation_of, mean_of
 from core.video_quality.model import STEM_STAGES, Stem, Student, StudentConfig
 from core.video_quality.prepared import padded
 from core.video_quality.sampling import Window
@@ -38,6 +38,10 @@ class TrainedStudent(nn.Module):
         config: shape of the student.
         band: half the width of the 90 % band about a score, in deviations of its distribution.
     """
+
+    stem: Stem
+    student: Student
+    band: float
 
     def __init__(self, config: StudentConfig, band: float) -> None:
         super().__init__()
@@ -64,7 +68,7 @@ class QualityScorer:
         file = path or weights_path(NAME, f"{NAME}.safetensors")
         self.version = find_manifest(NAME).revision if path is None else path.stem
         self._placement = placement()
-        self._network = place(read_student(file), self._placement)
+        self._network = cast(TrainedStudent, place(read_student(file), self._placement))
 
     def describe(self, windows: Sequence[Window]) -> Floats:
         """What the student says of each second: (N, D), to be averaged over a film for `judge`."""
@@ -82,7 +86,7 @@ class QualityScorer:
         with torch.inference_mode():
             told = self._network.student.judge(torch.from_numpy(features)[None].to(self._placement.device))
         distribution = told.levels.softmax(-1)[0].cpu().numpy()
-        score, reach = float(told.score[0]), self._network.band * deviation_of(distribution)
+        score, reach = mean_of(distribution), self._network.band * deviation_of(distribution)
         return Verdict(distribution, (max(1.0, score - reach), min(5.0, score + reach)), _certainties(told.faults[0]))
 
 
@@ -97,11 +101,10 @@ def read_student(path: Path) -> TrainedStudent:
 
 
 def student_tensors(stem: Stem, student: Student) -> dict[str, Tensor]:
-    """What `read_student` reads, in float16."""
-    kept: Mapping[str, Tensor] = {f"student.{n}": t for n, t in student.state_dict().items()}
+    """What `read_student` reads: the student in float16; the stem, which does not bear it, in float32."""
     names = TrainedStudent(student.config, 1.0).stem.state_dict()
-    stem_tensors = {f"stem.{n}": t for n, t in stem.state_dict().items() if n in names}
-    return {name: _half(tensor) for name, tensor in {**kept, **stem_tensors}.items()}
+    kept = {f"stem.{name}": tensor.contiguous() for name, tensor in stem.state_dict().items() if name in names}
+    return kept | {f"student.{name}": _half(tensor) for name, tensor in student.state_dict().items()}
 
 
 def metadata(student: Student, band: float, told: Mapping[str, str]) -> dict[str, str]:

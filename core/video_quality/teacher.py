@@ -7,6 +7,7 @@ each an importance, the weighted sum (the first quality feature), and its classi
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +36,8 @@ class TeacherConfig:
     def from_json(cls, text: str) -> "TeacherConfig":
         """The config that `to_json` wrote."""
         told = json.loads(text)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+        shape: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in told.items()}
+        return cls(**shape)
 
 
 class Teacher(nn.Module):
@@ -52,8 +54,9 @@ class Teacher(nn.Module):
     def normalise_with(self, features: Mapping[str, Tensor]) -> None:
         """Take mean and deviation of each model's features (B, D) over the training films as its scale."""
         for name, change in zip(self.config.models, self.dimension_changes, strict=True):
-            change[0].mean.copy_(features[name].mean(0))
-            change[0].deviation.copy_(features[name].std(0) + 1e-3)
+            scale = cast(Standardise, cast(nn.Sequential, change)[0])
+            scale.mean.copy_(features[name].mean(0))
+            scale.deviation.copy_(features[name].std(0) + 1e-3)
 
     def importances(self, features: Sequence[Tensor]) -> Tensor:
         """The importance of each model for each film, sum 1: (B, K)."""
@@ -63,7 +66,7 @@ class Teacher(nn.Module):
         """Judge films by the features (B, D_k) of each model, in the order of ``config.models``."""
         changed = [change(x) for change, x in zip(self.dimension_changes, features, strict=True)]
         weights = self._weigh(changed)
-        quality = (torch.stack(changed, 1) * weights[:, :, None]).sum(1)
+        quality = F.layer_norm((torch.stack(changed, 1) * weights[:, :, None]).sum(1), (self.config.quality,))
         active = F.relu(quality)
         return Judgement(quality, self.classifier(active), self.fault_classifier(active))
 

@@ -31,7 +31,6 @@ from core.video_quality.teacher import Teacher, TeacherConfig
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 LEAST_CLIPS = 16
 Step = Callable[[NDArray[np.int64]], Tensor]
-Scores = Callable[[Clips], dict[str, NDArray[np.floating]]]
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,15 @@ class TrainConfig:
                 raise ParameterError(f"{name} is {getattr(self, name)}; choose a number from {low} to {high}.")
         if not self.learning_rate > 0:
             raise ParameterError(f"learning_rate is {self.learning_rate}; choose a number above 0.")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a training keeps checkpoint and metrics, what its loss weighs, and who is told of every batch."""
+
+    folder: Path
+    weights: LossWeights = field(default_factory=LossWeights)
+    progress: Progress = silent
 
 
 @dataclass(frozen=True)
@@ -196,9 +204,7 @@ def student_input(clips: Clips, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor
     return clips.inputs[STUDENT][rows].float(), clips.course[rows], clips.mask[rows]
 
 
-def train_pair(
-    pair: Pair, data: Data, features: tuple[Features, Features], config: TrainConfig, how: tuple[LossWeights, Path]
-) -> float:
+def train_pair(pair: Pair, data: Data, features: tuple[Features, Features], config: TrainConfig, run: Run) -> float:
     """Train teacher and student by the loss of METHODS 5, and return the held-out rank correlation.
 
     That of the student, or of the teacher where there is no student.
@@ -208,7 +214,7 @@ def train_pair(
         data: clips to train on and to choose the epoch by.
         features: first features of both, in the same order.
         config: how long and how fast.
-        how: the weights of the loss, and a folder for checkpoint and metrics.
+        run: where, and by which weights of the loss.
     """
     if len(data.train) < LEAST_CLIPS:
         raise ParameterError(f"There are {len(data.train)} clips to train on; give at least {LEAST_CLIPS}.")
@@ -217,13 +223,13 @@ def train_pair(
     def step(rows: NDArray[np.int64]) -> Tensor:
         with placement().autocast():
             taught, learnt = pair(data.train, features[0], rows)
-        return quality_loss(taught, learnt, Labels(levels[rows], faults[rows]), how[0])
+        return quality_loss(taught, learnt, Labels(levels[rows], faults[rows]), run.weights)
 
     def measure() -> dict[str, float]:
         scores = judge(pair, data.held_out, features[1])
         return {f"{name}_srcc": srcc(told, data.held_out.mos) for name, told in scores.items()}
 
-    return Training(pair, config, how[1]).run(step, len(data.train), measure)
+    return Training(pair, config, run.folder).run(step, len(data.train), measure, run.progress)
 
 
 @torch.no_grad()
@@ -253,7 +259,7 @@ class FineTuned(nn.Module):
         return self.head([self.network(prepared)])
 
 
-def fine_tune(model: LibraryModel, data: Data, config: TrainConfig, folder: Path) -> float:
+def fine_tune(model: LibraryModel, data: Data, config: TrainConfig, run: Run) -> float:
     """Train a library model itself on the labels, and return the held-out rank correlation (its updated model)."""
     seed_everything(config.seed)
     tuned = FineTuned(model)
@@ -270,7 +276,7 @@ def fine_tune(model: LibraryModel, data: Data, config: TrainConfig, folder: Path
         return {"srcc": srcc(told.numpy(), data.held_out.mos)}
 
     slow = replace(config, learning_rate=config.learning_rate / 3)
-    return Training(tuned, slow, folder).run(step, len(data.train), measure)
+    return Training(tuned, slow, run.folder).run(step, len(data.train), measure, run.progress)
 
 
 @torch.no_grad()
@@ -280,7 +286,7 @@ def first_features(model: LibraryModel, clips: Clips, batch: int = 64) -> Tensor
     return torch.cat([network(given[n : n + batch]).half() for n in range(0, len(given), batch)])
 
 
-def pretrain(model: LibraryModel, data: Data, config: TrainConfig, folder: Path) -> dict[str, Tensor]:
+def pretrain(model: LibraryModel, data: Data, config: TrainConfig, run: Run) -> dict[str, Tensor]:
     """Train a network of our own to name the ladders that a clip went down, and return its weights.
 
     No opinion is used: the answers are the ladders' names, one number for each, more than one for pairs.
@@ -298,7 +304,7 @@ def pretrain(model: LibraryModel, data: Data, config: TrainConfig, folder: Path)
             told = torch.cat([classifier(given[n : n + 64]) for n in range(0, len(given), 64)])
         return {"negative_loss": -float(F.binary_cross_entropy_with_logits(told, held_out))}
 
-    Training(classifier, config, folder).run(step, len(data.train), measure)
+    Training(classifier, config, run.folder).run(step, len(data.train), measure, run.progress)
     return {name: value.half() for name, value in classifier[0].state_dict().items()}
 
 
