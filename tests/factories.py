@@ -217,6 +217,17 @@ def sound_file(path: Path, duration_s: float = 2, channels: int = 1, sample_rate
     return path
 
 
+def remuxed(path: Path, out: Path) -> Path:
+    """Put the packets of a film into another container, which follows the suffix of ``out``; return ``out``."""
+    with av.open(str(path)) as source, av.open(str(out), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream_index]
+                target.mux(packet)
+    return out
+
+
 def cut_short(path: Path, share: float) -> Path:
     """Copy the first ``share`` (0 to 1) of a file's bytes beside it, and return the copy's path."""
     data = path.read_bytes()

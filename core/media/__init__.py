@@ -2,7 +2,7 @@
 
 Reading: `probe`, `VideoReader`, `read_audio`, `stream_audio`. Writing: `write_video`, `write_audio`,
 `replace_soundtrack`, `write_preview`. Collections: `video_files`, `local_file`. Looking: `thumbnail`, `contact_sheet`,
-`shot_boundaries`. What may be opened is set by `MediaLimits`; whatever is wrong with a file is said by a
+`jpeg`, `shot_boundaries`. What may be opened is set by `MediaLimits`; whatever is wrong with a file is said by a
 `core.errors.MediaError`.
 """
 
@@ -14,9 +14,9 @@ from core.media.mux import replace_soundtrack
 from core.media.preview import browser_playable, write_preview
 from core.media.probe import probe
 from core.media.shots import shot_boundaries
-from core.media.thumbnails import contact_sheet, thumbnail
+from core.media.thumbnails import contact_sheet, jpeg, thumbnail
 from core.media.timebase import plausible_frame_rate, sample_times
-from core.media.video import Frame, VideoReader
+from core.media.video import Frame, LazyFrame, VideoReader
 from core.media.wholeness import missing_bytes
 from core.media.write import EncodeOptions, write_video
 
@@ -27,12 +27,14 @@ __all__ = [
     "AudioRequest",
     "EncodeOptions",
     "Frame",
+    "LazyFrame",
     "MediaInfo",
     "MediaLimits",
     "VideoReader",
     "browser_playable",
     "checked_path",
     "contact_sheet",
+    "jpeg",
     "limits_from_environment",
     "local_file",
     "missing_bytes",

@@ -34,7 +34,7 @@ from core.media.deinterlace import Deinterlacer
 from core.media.duration import PictureTiming, keyframes_of_matroska, picture_timing
 from core.media.info import AudioInfo, MediaInfo
 from core.media.limits import MediaLimits
-from core.media.source import Colour, Picture, Size
+from core.media.source import WHITE, Colour, Luma, Picture, Size
 from core.media.timebase import Clock, plausible_frame_rate
 
 _INDEXED = ("mov", "avi")
@@ -139,6 +139,13 @@ class FilmSource:
                 flat = pixels.to_rgb(frame, target, self._scaler)
         return self._orientation.upright(flat)
 
+    def luma(self, picture: Picture) -> Luma:
+        """The decoded plane itself, turned; of transparent pictures, RGB and palettes that of their pixels on white."""
+        plane = None if self.info.has_alpha else pixels.luma_plane(picture.image)
+        if plane is None:
+            return pixels.luma_of(self.pixels(picture, None, WHITE))
+        return plane._replace(plane=self._orientation.turned(plane.plane))
+
     def _open(self) -> None:
         self._container = open_container(self._path, self._limits)
         try:
@@ -151,6 +158,7 @@ class FilmSource:
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
         self._time_base = stream.time_base or 1 / rate
         self._frame_ticks = max(1, round(1 / (rate * self._time_base)))
+        self._fed_dts = -self._frame_ticks
         self._most_ticks = int(Fraction(self._limits.max_duration_s) / self._time_base)
         self._deinterlacer = None
 
@@ -207,14 +215,15 @@ class FilmSource:
         """Decode on from where the file stands; pictures that run back in time are dropped and count as damaged.
 
         In AVI, and in files whose pictures are stored out of order without saying so, only the decoding times are
-        to be had: pictures leave the decoder in order of display, each with a decoding time, and the first is 0.
+        to be had: pictures leave the decoder in order of display, each with a decoding time, and the first is 0. What
+        is left in the decoder at the end of the file comes after the last packet.
         """
         last: int | None = None
         earliest = self._stream.start_time or 0
         for frame in self._frames():
             pts = frame.dts if self._by_decoding_time else frame.pts
             if pts is None:
-                pts = 0 if last is None else last + self._frame_ticks
+                pts = (self._fed_dts if last is None else last) + self._frame_ticks
             if last is not None and pts <= last:
                 self.damaged_packets += 1
                 continue
@@ -225,6 +234,8 @@ class FilmSource:
 
     def _frames(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
+            if self._by_decoding_time and packet.dts is not None:
+                self._fed_dts = packet.dts
             for frame in self._decoded(packet):
                 yield from self._progressive(frame)
         if self._deinterlacer is not None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil, floor
 from pathlib import Path
 
 
@@ -53,3 +54,18 @@ class MediaInfo:
     audio: AudioInfo | None
     is_still: bool
     start_s: Fraction = Fraction(0)
+
+    def nominal(self, time_s: Fraction) -> Fraction:
+        """A time rounded to the nearest whole picture at the frame rate; to a millisecond in an uneven film.
+
+        Containers store times more or less exactly (Matroska in milliseconds); nominal times are the same in all.
+        """
+        return Fraction(floor(time_s * self._pace + Fraction(1, 2))) / self._pace
+
+    def earliest(self, nominal_s: Fraction) -> Fraction:
+        """The earliest time whose `nominal` time is at or after ``nominal_s``."""
+        return (ceil(nominal_s * self._pace) - Fraction(1, 2)) / self._pace
+
+    @property
+    def _pace(self) -> Fraction:
+        return Fraction(1000) if self.variable_frame_rate else self.frame_rate

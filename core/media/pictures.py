@@ -16,7 +16,7 @@ from core.media import pixels
 from core.media.container import check_duration, check_pixels, head_of
 from core.media.info import MediaInfo
 from core.media.limits import MediaLimits
-from core.media.source import Colour, Picture, Size
+from core.media.source import WHITE, Colour, Luma, Picture, Size
 from core.media.timebase import Clock, plausible_frame_rate
 
 _MILLISECOND = Fraction(1, 1000)
@@ -115,6 +115,10 @@ class PictureSource:
             else:
                 flat = np.array(upright.convert("RGB"))
         return pixels.scaled(flat, size, self._scaler)
+
+    def luma(self, picture: Picture) -> Luma:
+        """That of the pixels on white."""
+        return pixels.luma_of(self.pixels(picture, None, WHITE))
 
     def _describe(self) -> MediaInfo:
         picture, delays = self._picture, self._delays_ms

@@ -1,16 +1,19 @@
 """From decoded pictures to RGB: the colour matrix, the alpha channel, turning upright."""
 
-from typing import cast
+import re
+from typing import Any, cast
 
+import cv2
 import numpy as np
 from av import VideoFrame
 from av.buffer import Buffer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from core.media.source import Colour, Size
+from core.media.source import Colour, Luma, Size
 
 _UNSPECIFIED = 2
+_LUMA_FIRST = re.compile(r"(yuvj?4\d\dp|nv12)(?:(9|1\d)le)?")
 _HD_HEIGHT, _HD_WIDTH = 720, 1280
 
 
@@ -50,6 +53,25 @@ def _converted(frame: VideoFrame, size: Size, pixel_format: str, scaler: VideoRe
         frame, size[0], size[1], pixel_format, src_colorspace=matrix, dst_color_range=ColorRange.JPEG, threads=1
     )
     return cast(NDArray[np.uint8], picture.to_ndarray())
+
+
+def luma_plane(frame: VideoFrame) -> Luma | None:
+    """The frame's own luma, not copied: uint8 of 8 bits, uint16 of 9 to 16; None where it has no plane of its own."""
+    kind, plane = _LUMA_FIRST.fullmatch(frame.format.name), frame.planes[0]
+    if kind is None or plane.line_size <= 0:
+        return None
+    bits = int(kind[2] or 8)
+    stored: NDArray[Any] = np.frombuffer(memoryview(cast(Buffer, plane)), np.uint8 if bits == 8 else np.dtype("<u2"))
+    rows = stored.reshape(-1, plane.line_size // stored.itemsize)[: frame.height, : frame.width]
+    rows.flags.writeable = False
+    if frame.color_range == ColorRange.JPEG or kind[1].startswith("yuvj"):
+        return Luma(rows, 0, (1 << bits) - 1)
+    return Luma(rows, 16 << bits - 8, 235 << bits - 8)
+
+
+def luma_of(rgb: NDArray[np.uint8]) -> Luma:
+    """The luma of RGB pixels (H, W, 3), with the weights of BT.601: uint8 (H, W), 0 to 255."""
+    return Luma(cast(NDArray[np.uint8], cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)), 0, 255)
 
 
 def over_background(pixels: NDArray[np.uint8], background: Colour) -> NDArray[np.uint8]:
@@ -98,10 +120,13 @@ class Orientation:
 
     def upright(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn pixels (H, W, C) as they are to be shown."""
-        turned = pixels.swapaxes(0, 1) if self.swaps_sides else pixels
+        return np.ascontiguousarray(self.turned(pixels))
+
+    def turned(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """A view on (H, W, …) values as they are to be shown."""
+        turned = plane.swapaxes(0, 1) if self.swaps_sides else plane
         turned = turned[:, ::-1] if self._mirror_x else turned
-        turned = turned[::-1] if self._mirror_y else turned
-        return np.ascontiguousarray(turned)
+        return turned[::-1] if self._mirror_y else turned
 
     def before_turning(self, size: Size) -> Size:
         """The size that turns into ``size``."""

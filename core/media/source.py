@@ -11,6 +11,7 @@ from core.media.timebase import Clock
 
 Size = tuple[int, int]
 Colour = tuple[int, int, int]
+WHITE: Colour = (255, 255, 255)
 
 
 class Picture(NamedTuple):
@@ -18,6 +19,14 @@ class Picture(NamedTuple):
 
     pts: int
     image: Any
+
+
+class Luma(NamedTuple):
+    """The brightness of a picture, upright: (H, W) as decoded, read only, and the values of black and white in it."""
+
+    plane: NDArray[np.uint8] | NDArray[np.uint16]
+    black: int
+    white: int
 
 
 class Source(Protocol):
@@ -42,6 +51,10 @@ class Source(Protocol):
 
     def pixels(self, picture: Picture, size: Size | None, background: Colour | None) -> NDArray[np.uint8]:
         """The picture upright as uint8 (H, W, 3), or (H, W, 4) when ``background`` is None."""
+        ...
+
+    def luma(self, picture: Picture) -> Luma:
+        """The picture's brightness, upright; not copied where it is stored as a plane of its own."""
         ...
 
     def close(self) -> None:

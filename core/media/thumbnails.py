@@ -36,8 +36,16 @@ def thumbnail(
     with VideoReader(path, max_side_px, limits=limits) as reader:
         times = [at_s] if at_s is not None else [share * reader.info.duration_s for share in _LOOK_AT]
         pixels = max((frame.pixels for frame in reader.frames_at(times)), key=_spread)
+    return jpeg(pixels)
+
+
+def jpeg(pixels: NDArray[np.uint8], max_side_px: int | None = None) -> bytes:
+    """A JPEG of a picture, uint8 (H, W, 3), its longer side at most ``max_side_px``."""
+    image = Image.fromarray(pixels)
+    if max_side_px is not None:
+        image.thumbnail((max_side_px, max_side_px))
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
 
 

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 from core.errors import ParameterError
 
@@ -35,6 +35,10 @@ class Clock:
     def pts_at(self, time_s: Seconds) -> int:
         """The last tick whose time is at or before ``time_s``."""
         return self.zero_pts + floor(Fraction(time_s) / self.time_base)
+
+    def pts_from(self, time_s: Seconds) -> int:
+        """The first tick whose time is at or after ``time_s``."""
+        return self.zero_pts + ceil(Fraction(time_s) / self.time_base)
 
 
 def sample_times(start_s: Seconds, end_s: Seconds | None, rate: Seconds) -> Iterator[Fraction]:

@@ -10,14 +10,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ClipTooShortError, ParameterError
+from core.errors import ParameterError
+from core.media.cursor import Cursor
 from core.media.info import MediaInfo
 from core.media.limits import DEFAULT_LIMITS, MediaLimits
 from core.media.probe import open_source
-from core.media.source import Colour, Picture, Size, Source
+from core.media.source import WHITE, Colour, Luma, Picture, Size, Source
 from core.media.timebase import Seconds, sample_times
-
-WHITE: Colour = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,46 @@ class Frame:
     pixels: NDArray[np.uint8]
 
 
+class LazyFrame:
+    """One picture that was decoded and is converted only as far as it is asked for.
+
+    What it gives stays valid, but a frame holds the whole decoded picture: let go of it before taking many more.
+
+    Attributes:
+        time_s: when it appears, in seconds after the first picture of the film.
+    """
+
+    def __init__(self, picture: Picture, reader: "VideoReader") -> None:
+        self._picture, self._reader = picture, reader
+        self.time_s: Fraction = reader._source.clock.time_s(picture.pts)
+
+    def luma(self) -> Luma:
+        """The brightness, upright, and its values of black and white; see `Luma`.
+
+        A plane of its own, as in nearly all films, is not copied: uint8 of 8 bits, uint16 of more, and neither scaled
+        nor stretched by the sample aspect ratio. Of other pictures it is that of the pixels over white.
+
+        Raises:
+            MediaDamagedError: the picture cannot be converted.
+        """
+        return self._reader._source.luma(self._picture)
+
+    def pixels(self, size: Size | None = None) -> NDArray[np.uint8]:
+        """The pixels of this frame, as `Frame` has them; ``size`` (width, height) in place of the reader's own.
+
+        Raises:
+            MediaDamagedError: the picture cannot be converted.
+        """
+        reader = self._reader
+        return reader._source.pixels(self._picture, size or reader._size, reader._background)
+
+
 class VideoReader:
     """A film, an animation or a still picture, opened for reading; use it as a context manager.
 
-    Time 0 is the first picture. Each of `frames`, `frames_at` and `frames_at_rate` is one pass from the start that
-    decodes each frame at most once and holds two at a time; a new pass ends the one before it. A reader serves one
-    thread; several readers may be used at once.
+    Time 0 is the first picture. Each of `frames`, `frames_at`, `frames_at_rate` and `spans` is one pass from the start
+    that decodes each frame at most once and holds two at a time; a new pass ends the one before it. A reader serves
+    one thread; several readers may be used at once.
 
     Args:
         path: any file that libav or Pillow reads.
@@ -116,7 +149,7 @@ class VideoReader:
             ParameterError: a time is earlier than the one before it.
             MediaLimitError, MediaDamagedError: see `frames`.
         """
-        cursor = _Cursor(self._open_source(), self._seeking)
+        cursor = Cursor(self._open_source(), self._seeking)
         shown: Picture | None = None
         frame: Frame | None = None
         before: Seconds | None = None
@@ -147,6 +180,32 @@ class VideoReader:
         least = Fraction(start_s) + Fraction(1, 10**9)
         return self.frames_at(sample_times(start_s, max(end, least), rate))
 
+    def spans(self, starts_s: Iterable[Seconds], length_s: Seconds = 1) -> Iterator[Iterator[LazyFrame]]:
+        """For each start, the frames of ``length_s`` seconds from there on; what lies between is passed over.
+
+        A frame belongs to the span in which its `MediaInfo.nominal` time lies, so that a remux has the same spans. One
+        without a frame of its own gives the frame that is shown at its start. Taking the next span ends the one before.
+
+        Args:
+            starts_s: seconds, in ascending order.
+            length_s: seconds; spans must not overlap.
+
+        Raises:
+            ParameterError: a span begins before the end of the one before it.
+            MediaLimitError: see `frames`.
+        """
+        cursor = Cursor(self._open_source(), self._seeking)
+        end: int | None = None
+        for start_s in starts_s:
+            begin, before = self._first_tick(start_s), end
+            if before is not None and begin < before:
+                raise ParameterError(f"The span at {float(start_s)} s begins before the end of the last one.")
+            end = self._first_tick(start_s + Fraction(length_s))
+            yield (LazyFrame(picture, self) for picture in cursor.between(begin, end))
+
+    def _first_tick(self, nominal_s: Seconds) -> int:
+        return self._source.clock.pts_from(self.info.earliest(Fraction(nominal_s)))
+
     def _open_source(self) -> Source:
         if self._closed:
             raise ParameterError(f"The reader of {self.info.path.name} is closed; open the file again.")
@@ -161,36 +220,3 @@ def fitted_size(info: MediaInfo, max_side_px: int) -> Size:
     """(width, height) with the film's proportions and its longer side at most ``max_side_px``; never enlarged."""
     factor = min(Fraction(1), Fraction(max_side_px, max(info.width, info.height)))
     return max(1, round(info.width * factor)), max(1, round(info.height * factor))
-
-
-class _Cursor:
-    """Walks once through the pictures of a source and tells which one is shown at a tick."""
-
-    def __init__(self, source: Source, seeking: bool) -> None:
-        self._source, self._seeking = source, seeking
-        self._pictures = source.pictures()
-        self._shown: Picture | None = None
-        self._next = next(self._pictures, None)
-
-    def at(self, pts: int) -> Picture:
-        """The last picture at or before ``pts``, or the first one."""
-        if self._seeking and self._next is not None and self._source.seek_pays(self._next.pts, pts):
-            self._jump(pts)
-        while self._next is not None and (self._shown is None or self._next.pts <= pts):
-            self._shown, self._next = self._next, next(self._pictures, None)
-        if self._shown is None:
-            raise ClipTooShortError("No picture is left to show; open the file again.")
-        return self._shown
-
-    def _jump(self, pts: int) -> None:
-        """Go on from the keyframe before ``pts``; where that fails, from the start and without further jumps."""
-        here = self._next.pts if self._next is not None else 0
-        self._pictures = self._source.pictures_from(pts)
-        self._next = next(self._pictures, None)
-        self._shown = None
-        if self._next is not None and here < self._next.pts <= pts:
-            return
-        self._seeking = False
-        if self._next is None or self._next.pts > pts:
-            self._pictures = self._source.pictures()
-            self._next = next(self._pictures, None)

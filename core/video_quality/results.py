@@ -1,6 +1,7 @@
 """What the quality score tells of a video."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 FAULTS = ("blur", "blocks", "noise", "freeze", "exposure", "shake", "banding")
 """The faults that are told apart, in the order of the network's answers."""
@@ -91,3 +92,13 @@ class Comparison:
     second: QualityScore
     difference: float
     certain: bool
+
+
+def as_row(score: QualityScore) -> dict[str, Any]:
+    """A score as plain data, without the pictures; the certainties of a second by the names of `FAULTS`."""
+    row = asdict(score)
+    for second in row["per_second"]:
+        second["faults"] = dict(zip(FAULTS, second["faults"], strict=True))
+    for moment in row["worst"]:
+        del moment["picture"]
+    return row

@@ -20,6 +20,7 @@ READERS = {
     "every frame": "for frame in reader.frames(): pass",
     "at a rate": "for frame in reader.frames_at_rate(5): pass",
     "one jump": "next(reader.frames_at([29]))",
+    "spans": "[frame.luma() and None for span in reader.spans(range(30)) for frame in span]",
 }
 PROGRAM = """
 import sys

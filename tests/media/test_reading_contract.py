@@ -11,7 +11,7 @@ import pytest
 from core.errors import ParameterError
 from core.media import Frame, VideoReader, probe
 from core.media.timebase import Seconds
-from tests.factories import number_of
+from tests.factories import number_of, remuxed
 from tests.media.conftest import FILMS, FRAMES, KINDS, STILLS, UNEVEN, Clips
 
 TICK = Fraction(1, 1000)
@@ -107,6 +107,40 @@ class TestEveryKindOfFile:
             next(reader.frames())
             assert same(list(reader.frames()), everything)
 
+    @pytest.mark.parametrize("starts_s", [(0, 1, 2), (0, 2), (1,), (Fraction(1, 2), Fraction(8, 5)), (99,)])
+    def test_spans_hold_the_frames_of_their_time(
+        self, clip: Path, everything: list[Frame], starts_s: tuple[Seconds, ...]
+    ) -> None:
+        with VideoReader(clip) as reader:
+            nominal = reader.info.nominal
+            for start_s, span in zip(starts_s, reader.spans(starts_s), strict=True):
+                own = [frame for frame in everything if start_s <= nominal(frame.time_s) < start_s + 1]
+                mine = [Frame(frame.time_s, frame.pixels()) for frame in span]
+                assert same(mine, own or slow_twin(everything, [start_s]))
+            assert reader.decoded_frames <= len(everything)
+
+    def test_spans_one_after_the_other_hold_every_frame_once(self, clip: Path, everything: list[Frame]) -> None:
+        with VideoReader(clip) as reader:
+            starts = [Fraction(n, 2) for n in range(5) if Fraction(n, 2) <= everything[-1].time_s]
+            read = [frame.time_s for span in reader.spans(starts, Fraction(1, 2)) for frame in span]
+        assert read == [frame.time_s for frame in everything]
+
+    def test_a_frame_not_converted_has_the_brightness_of_its_pixels(self, clip: Path) -> None:
+        with VideoReader(clip) as reader:
+            frame = next(next(reader.spans([0])))
+            plane, black, white = frame.luma()
+            brightness = (plane.astype(float) - black) * 255 / (white - black)
+            assert plane.shape == (reader.info.height, reader.info.width)
+            assert np.abs(brightness - frame.pixels() @ [0.299, 0.587, 0.114]).mean() < 1.5
+
+    def test_a_frame_not_converted_gives_the_size_asked_for_and_stays_valid(
+        self, clip: Path, everything: list[Frame]
+    ) -> None:
+        with VideoReader(clip) as reader:
+            held = [frame for span in reader.spans([0]) for frame in span]
+            assert held[0].pixels((96, 64)).shape == (64, 96, 3)
+            assert all(np.array_equal(a.pixels(), b.pixels) for a, b in zip(held, everything, strict=False))
+
     def test_two_readers_at_once_do_not_disturb_each_other(self, clip: Path, everything: list[Frame]) -> None:
         def read(start_s: Fraction) -> list[Frame]:
             with VideoReader(clip) as reader:
@@ -161,3 +195,27 @@ def test_a_new_pass_ends_the_old_one_and_closing_ends_all(clips: Clips, name: st
 def test_times_must_ascend(clips: Clips) -> None:
     with VideoReader(clips("h264.mp4")) as reader, pytest.raises(ParameterError, match="sort the times"):
         list(reader.frames_at([1, Fraction(1, 2)]))
+
+
+def test_spans_must_not_overlap(clips: Clips) -> None:
+    with VideoReader(clips("h264.mp4")) as reader, pytest.raises(ParameterError, match="before the end"):
+        list(reader.spans([0, Fraction(1, 2)]))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("h264.mp4", np.uint8), ("ten-bit.mp4", np.uint16)])
+def test_a_plane_of_brightness_is_the_decoders_own_and_cannot_be_written(clips: Clips, name: str, kind: type) -> None:
+    with VideoReader(clips(name)) as reader:
+        frame = next(next(reader.spans([0])))
+        plane = frame.luma().plane
+        assert plane.dtype == kind and not plane.flags.writeable and np.shares_memory(plane, frame.luma().plane)
+
+
+@pytest.mark.parametrize("name", ["ntsc.mp4", "h264.mp4", "uneven.mp4", "hevc.mp4"])
+def test_a_remux_that_rounds_its_times_has_the_same_spans(clips: Clips, tmp_path: Path, name: str) -> None:
+    starts = [Fraction(n, 5) for n in range(12)]
+    with VideoReader(clips(name)) as reader, VideoReader(remuxed(clips(name), tmp_path / "film.mkv")) as other:
+        mine, theirs = (
+            [[number_of(frame.pixels()) for frame in span] for span in r.spans(starts, Fraction(1, 5))]
+            for r in (reader, other)
+        )
+    assert mine == theirs
