@@ -1,7 +1,7 @@
 """The student: a light network that judges a video alone (METHODS 5, step 5 and inference).
 
 Source: METHODS 5 leaves the network open. Ours looks at three things in each second: fragments at native resolution
-and the whole picture, both through the first blocks of EfficientNet-Lite0, which stay as they are, and small branches
+and the whole picture, both through a stem (`core.video_quality.stem_training`) and small branches
 of its own; and the course of the second, through convolutions over time. What it says of the seconds is averaged over
 the film, brought to the dimension of the quality feature, and classified into the five levels.
 """
@@ -123,8 +123,15 @@ class Student(nn.Module):
         return torch.cat([mean, x.amax(2)], 1)
 
 
+def trimmed(network: EfficientNetLite) -> EfficientNetLite:
+    """The network without what lies behind the stem, which is changed in place."""
+    del network.blocks[network.first_block(STEM_STAGES) :]
+    del network.head, network.classifier
+    return network
+
+
 class Stem(nn.Module):
-    """The first blocks of EfficientNet-Lite0, norms folded in, which the student keeps as they are."""
+    """The first stages of EfficientNet-Lite0, taught about faults, norms folded in; the student keeps them so."""
 
     def __init__(self, network: EfficientNetLite) -> None:
         super().__init__()

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.encoders.image import load_efficientnet_lite
 from core.media.whole_file import written_whole
 from core.runtime import Progress, placement, silent
 from core.video_quality.data import Rung, read_rungs
@@ -64,11 +63,10 @@ class Clips:
         return Clips(tuple(self.rungs[row] for row in rows), inputs, self.course[rows], self.mask[rows])
 
 
-def prepare(clips: Path, models: Sequence[LibraryModel], out: Path, progress: Progress = silent) -> None:
-    """Compute what is frozen for every clip file of a folder that has none yet."""
+def prepare(clips: Path, models: Sequence[LibraryModel], stem: Stem, out: Path, progress: Progress = silent) -> None:
+    """Compute what is frozen, of the library's models and the student's stem, for every clip that has none yet."""
     out.mkdir(parents=True, exist_ok=True)
     files = sorted(clips.glob("*.npz"))
-    stem = Stem(load_efficientnet_lite().eval().fold())
     for number, file in enumerate(files):
         progress(number, len(files), file.stem)
         target = out / file.name

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from core.video_quality.data import Rung, faults_of
 from core.video_quality.library import Prepared
+from core.video_quality.model import STEM_CHANNELS
 from core.video_quality.prepared import STUDENT, Clips
 from core.video_quality.sampling import Window
 from core.video_quality.train import Data
@@ -44,7 +45,7 @@ def clips(count: int, models: Sequence[Planted], seed: int, clarity: float = 0.6
     )
     told = torch.from_numpy(mos).float()
     generator = torch.Generator().manual_seed(seed)
-    maps = torch.randn(count, 1, 3, 40, 28, 28, generator=generator)
+    maps = torch.randn(count, 1, 3, STEM_CHANNELS, 14, 14, generator=generator)
     maps[:, :, :, :8] += clarity * (told - 3)[:, None, None, None, None, None]
     course = torch.randn(count, 1, 4, 8, generator=generator)
     inputs = {STUDENT: maps.half(), **{model.name: model.planted(told, seed) for model in models}}
