@@ -1,14 +1,13 @@
 """Made-up clips and library models for tests of training: labels that can be read from what the networks are given."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from core.video_quality.data import Rung, faults_of
-from core.video_quality.library import Prepared
+from core.video_quality.library import Kind, Prepared
 from core.video_quality.model import STEM_CHANNELS
 from core.video_quality.prepared import STUDENT, Clips
 from core.video_quality.sampling import Window
@@ -18,7 +17,7 @@ from core.video_quality.train import Data
 class Planted:
     """A library model whose prepared numbers tell the label, as clearly as ``clarity`` says: 0 not at all."""
 
-    kind: Literal["image"] = "image"
+    kind: Kind = "image"
     dimensions = 8
 
     def __init__(self, name: str, clarity: float) -> None:
