@@ -15,7 +15,7 @@ from core.runtime import Progress, placement, silent
 from core.video_quality.data import Rung, read_rungs
 from core.video_quality.levels import distribution_of
 from core.video_quality.library import LibraryModel
-from core.video_quality.model import Stem
+from core.video_quality.model import Stem, padded
 from core.video_quality.sampling import Window
 
 STUDENT = "student"
@@ -99,17 +99,6 @@ def load(folder: Path, names: Sequence[str] = ()) -> Clips:
                     inputs.setdefault(name, []).append(kept[name])
     joined = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in inputs.items()}
     return Clips(tuple(rungs), joined, *padded(courses))
-
-
-def padded(courses: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """Courses (…, T_n, 8) of different lengths as one tensor (N, …, T, 8), and its mask (N, …, T)."""
-    longest = max(course.shape[-2] for course in courses)
-    values = np.zeros((len(courses), *courses[0].shape[:-2], longest, courses[0].shape[-1]), np.float32)
-    mask = np.zeros(values.shape[:-1], bool)
-    for row, course in enumerate(courses):
-        values[row, ..., : course.shape[-2], :] = course
-        mask[row, ..., : course.shape[-2]] = True
-    return torch.from_numpy(values), torch.from_numpy(mask)
 
 
 def _one(

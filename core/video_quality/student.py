@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from core.encoders.efficientnet_lite import EfficientNetLite
 from core.runtime import place, placement
 from core.video_quality.levels import deviation_of, mean_of
-from core.video_quality.model import Stem, Student, StudentConfig, trimmed
-from core.video_quality.prepared import padded
+from core.video_quality.model import Stem, Student, StudentConfig, padded, trimmed
 from core.video_quality.sampling import Window
 from core.weights import find_manifest, weights_path
 
