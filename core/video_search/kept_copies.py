@@ -47,4 +47,5 @@ def kept_copy(source: Path, transform: str, cache: Path, others: Sequence[Path] 
             part.write_text(json.dumps(told, indent=1), encoding="utf-8")
     told = json.loads(note.read_text(encoding="utf-8"))
     background = next((path for path in others if path.name == told["background"]), None)
-    return Copy(film, source, transform, tuple(told["strengths"]), *told["shows_s"], background)
+    start_s, end_s = told["shows_s"]
+    return Copy(film, source, transform, tuple(told["strengths"]), start_s, end_s, background)

@@ -105,7 +105,7 @@ def copies(sources: list[Film], others: list[Film], cache: Path, processes: int)
     jobs = [(film, transform) for film in sources for transform in TRANSFORMS]
     keys = {film.path: film.key for film in others}
     make = partial(copy_or_error, cache=cache / "copies", others=list(keys))
-    queries = []
+    queries: list[Query] = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for (film, transform), copy in zip(jobs, pool.map(make, jobs), strict=True):
             if isinstance(copy, str):

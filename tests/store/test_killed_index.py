@@ -43,7 +43,7 @@ def killing(writer: Writer, folder: str, first: str) -> Iterator[list[str]]:
         yield written
 
 
-def indexes(library: Library) -> list[int]:
+def indexes(library: Library) -> list[int | None]:
     """The number of rows that each index of the table knows."""
     table = lancedb.connect(library.address, storage_options=storage_options(library.address)).open_table(
         table_name("videos", ENCODER)
