@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("--list", type=Path, required=True, help="file with the paths of films not trained on")
     parser.add_argument("--twins", type=Path, help="file of lines: file name, tab, group of films that show the same")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the features of films and parts")
+    parser.add_argument("--model", type=Path, action="append", default=[], help="another model to measure beside ours")
     parser.add_argument("--long", type=Path, help="the film to take excerpts of (default: none are taken)")
     parser.add_argument("--excerpts", type=int, default=60, help="how many (default: 60)")
     arguments = parser.parse_args()
@@ -123,7 +124,8 @@ def main() -> None:
     files = cached_features(listed, arguments.cache, encoder, SequenceConfig(draws=1 + PARTS))
     films, trained = DrawnFilms(files), TrainedDescriptor()
     print(f"{len(films)} films, {PARTS} parts of each; 95 % intervals over films.\n")
-    print(parts_table(films, {"trained": trained, "mean features (issue A)": MeanDescriptor(encoder)}))
+    others = {path.parent.name: TrainedDescriptor(path) for path in arguments.model}
+    print(parts_table(films, {"trained": trained, **others, "mean features (issue A)": MeanDescriptor(encoder)}))
     if arguments.long:
         lines = arguments.twins.read_text(encoding="utf-8").splitlines() if arguments.twins else []
         twins = dict(line.split("\t") for line in lines)
