@@ -209,5 +209,5 @@ def test_too_small_a_library_is_not_trained_on(
     search: VideoSearch, films: list[Path], tmp_path: Path, count: int
 ) -> None:
     list(search.add_each(films[:count]))
-    with pytest.raises(ParameterError, match=f"The library has {count} videos .*at least 12"):
+    with pytest.raises(ParameterError, match=rf"The library has {count} videos .*at least 12"):
         fine_tune(search, TrainConfig(epochs=5), tmp_path / "training", SequenceConfig(draws=2))
