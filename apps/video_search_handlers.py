@@ -87,7 +87,7 @@ class Handlers:
             video: the file to compare with.
             top: how many to return, 1 to 20.
             tags: only videos that have all these tags, separated by commas.
-            mode: cosine compares exactly; hash is faster, and also says what it missed.
+            mode: cosine compares the vectors; hash compares their codes, is faster, and also says what it missed.
             request: who asks; filled in by gradio.
             bar: shows progress; filled in by gradio.
         """
@@ -113,7 +113,7 @@ class Handlers:
             videos: the files to compare with.
             top: how many to return for each, 1 to 20.
             tags: only videos that have all these tags, separated by commas.
-            mode: cosine compares exactly; hash is faster.
+            mode: cosine compares the vectors; hash compares their codes, and is faster.
             request: who asks; filled in by gradio.
             bar: shows progress; filled in by gradio.
         """
@@ -136,7 +136,7 @@ class Handlers:
             video_id: the id of the video, as list, add and find return it.
             top: how many to return, 1 to 20.
             tags: only videos that have all these tags, separated by commas.
-            mode: cosine compares exactly; hash is faster, and also says what it missed.
+            mode: cosine compares the vectors; hash compares their codes, is faster, and also says what it missed.
         """
         with readable_errors():
             search, fallbacks = self.search(), []
@@ -259,18 +259,18 @@ class Handlers:
         return query_id, answer | {"fallback": "", "not_similar": self._not_similar(query_id)}
 
     def _in_both_modes(self, ask: Callable[[SearchRequest], SearchAnswer], request: SearchRequest) -> Answer:
-        """What is found; in hash mode also the time that exact search takes, and what only that finds."""
-        exactly = replace(request, mode="cosine")
+        """What is found; in hash mode also the time that cosine takes, and what only that finds."""
+        by_cosine = replace(request, mode="cosine")
         if request.mode == "hash":
-            for either in (exactly, request):  # what is read from disk only once should count for neither
+            for either in (by_cosine, request):  # what is read from disk only once should count for neither
                 ask(replace(either, top=1))
         found = ask(request)
         times_ms, missed = {request.mode: 1000 * found.seconds}, []
         if request.mode == "hash":
-            exact = ask(exactly)
-            times_ms["cosine"] = 1000 * exact.seconds
+            other = ask(by_cosine)
+            times_ms["cosine"] = 1000 * other.seconds
             there = {video.id for video in found.results}
-            missed = [video.title for video in exact.results if video.id not in there]
+            missed = [video.title for video in other.results if video.id not in there]
         results = [self._row(video) for video in found.results]
         return {"results": results, "mode": request.mode, "milliseconds": times_ms, "missed": missed}
 

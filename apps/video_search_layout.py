@@ -9,7 +9,7 @@ from apps.cards import status
 from apps.video_search_cards import EVERYTHING
 
 FILE_TYPES = ["video", ".mkv", ".ts", ".webp", ".gif", ".apng", "image"]
-MODES = [("Cosine (exact)", "cosine"), ("Hash (fastest)", "hash")]
+MODES = [("Cosine", "cosine"), ("Hash (fastest)", "hash")]
 ACTIONS = """element.addEventListener("click", ({target}) => {
   const button = target.closest("[data-do]");
   if (!button) return;

@@ -1,6 +1,5 @@
 """How well a model finds edited copies among the films of a folder: ``python -m core.video_search evaluate``."""
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +9,10 @@ from core.encoders.image import ImageEncoder
 from core.errors import MediaError, ParameterError
 from core.runtime import Progress, silent
 from core.video_search.config import SearchConfig
-from core.video_search.copies import TRANSFORMS, make_copy
+from core.video_search.copies import TRANSFORMS, Copy
 from core.video_search.descriptor import Descriptor, Vectors, baseline
 from core.video_search.evaluation import DetectionScores, Trial, evaluate
+from core.video_search.kept_copies import kept_copy
 from core.video_search.reading import frame_features
 from core.video_search.rows import VideoDescription, described
 
@@ -41,21 +41,23 @@ def assess(
     if len(originals) < 2:
         raise ParameterError("There are fewer than two films that can be read; give a folder with more.")
     names = list(originals)
+    others = [Path(name) for name in names]
     rows: list[list[float]] = []
-    sources: list[str] = []
-    transforms: list[str] = []
-    wanted = [(name, transform) for name in names for transform in TRANSFORMS]
-    for done, (name, transform) in enumerate(wanted):
-        progress(done, len(wanted), name)
+    made: list[Copy] = []
+    wanted = [(film, transform) for film in others for transform in TRANSFORMS]
+    for done, (film, transform) in enumerate(wanted):
+        progress(done, len(wanted), film.name)
         try:
-            copy = _describe(_copy(Path(name), transform, cache, [Path(n) for n in names]), model)
+            copy = kept_copy(film, transform, cache, others)
+            query = _describe(copy.path, model)
         except MediaError:
             continue
-        usual = baseline(model[1], copy.descriptor)
-        rows.append([_similarity(copy.descriptors, originals[other].descriptors) - usual for other in names])
-        sources.append(name)
-        transforms.append(transform)
-    return evaluate(np.array(rows), Trial(names, sources, transforms))
+        usual = baseline(model[1], query.descriptor)
+        rows.append([_similarity(query.descriptors, originals[name].descriptors) - usual for name in names])
+        made.append(copy)
+    behind = [None if copy.background is None else str(copy.background) for copy in made]
+    trial = Trial(names, [str(copy.source) for copy in made], [copy.transform for copy in made], backgrounds=behind)
+    return evaluate(np.array(rows), trial)
 
 
 def as_table(scores: Sequence[DetectionScores]) -> str:
@@ -70,15 +72,6 @@ def as_table(scores: Sequence[DetectionScores]) -> str:
 
 def _describe(path: Path, model: tuple[ImageEncoder, Descriptor]) -> VideoDescription:
     return described(path, *frame_features(path, model[0], SearchConfig()), model[1])
-
-
-def _copy(source: Path, transform: str, cache: Path, others: Sequence[Path]) -> Path:
-    seed = zlib.crc32(source.name.encode())
-    out = cache / f"{source.stem}-{seed:08x}-{transform}.mp4"
-    if not out.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        make_copy(source, transform, out, seed, others)
-    return out
 
 
 def _similarity(first: Vectors, second: Vectors) -> float:

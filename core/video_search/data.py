@@ -97,7 +97,7 @@ def cached_features(
     made: dict[Path, None] = {}
     before: Path | None = None
     behind: Pictures | None = None
-    spans = programme_spans(paths, encoder, config.limits, progress)
+    spans = programme_spans(paths, encoder, config.limits, progress, folder / "ends")
     for index, (path, span) in enumerate(spans.items()):
         progress(index, len(spans), path.name)
         target = folder / f"{_key(path, span, encoder, config)}.npz"
@@ -131,9 +131,20 @@ class Span:
 
 
 def programme_spans(
-    paths: Sequence[Path], encoder: ImageEncoder, limits: MediaLimits, progress: Progress = silent
+    paths: Sequence[Path],
+    encoder: ImageEncoder,
+    limits: MediaLimits,
+    progress: Progress = silent,
+    kept: Path | None = None,
 ) -> dict[Path, Span]:
     """What is left of each readable film when advertising at head and tail is cut off; others are left out.
+
+    Args:
+        paths: a whole collection.
+        encoder: tells which frames are alike.
+        limits: of what is read.
+        progress: told of films.
+        kept: folder where the frames of heads and tails are kept, so that they are read once; None reads them anew.
 
     Raises:
         CancelledError: ``progress`` says so.
@@ -145,12 +156,27 @@ def programme_spans(
         try:
             duration = probe(path, limits).duration_s
             if duration >= LEAST_S:
-                ends[path] = _head_and_tail(path, duration, encoder, limits)
+                ends[path] = _kept_ends(path, duration, (encoder, limits), kept)
             durations[path] = duration
         except MediaError as error:
             _log.warning("Left out: %s", error)
     cut = dict(zip(ends, content_spans(list(ends.values())), strict=True))
     return {path: _span(duration, cut.get(path)) for path, duration in durations.items()}
+
+
+def _kept_ends(path: Path, duration: Fraction, how: tuple[ImageEncoder, MediaLimits], kept: Path | None) -> FilmFrames:
+    """What `_head_and_tail` gives, from a file where there is one."""
+    if kept is None:
+        return _head_and_tail(path, duration, *how)
+    encoder = how[0]
+    file = kept / f"{_content_digest(path, f'{encoder.name} {encoder.version} {NEAR_S}')}.npz"
+    if not file.exists():
+        kept.mkdir(parents=True, exist_ok=True)
+        ends = _head_and_tail(path, duration, *how)
+        with written_whole(file) as part, part.open("wb") as stream:
+            np.savez(stream, vectors=ends.vectors, spread=ends.spread)
+    with np.load(file) as arrays:
+        return FilmFrames(arrays["vectors"], arrays["spread"])
 
 
 def _head_and_tail(path: Path, duration: Fraction, encoder: ImageEncoder, limits: MediaLimits) -> FilmFrames:
@@ -202,10 +228,14 @@ def padded(sequences: Sequence[NDArray[np.floating]]) -> tuple[Tensor, Tensor]:
 
 
 def _key(path: Path, span: Span, encoder: ImageEncoder, config: SequenceConfig) -> str:
+    told = f"{encoder.name} {encoder.version} {config.draws} {config.web_copies} {config.seed} {CACHE_VERSION}"
+    return _content_digest(path, told + ("" if span.whole else f" {span.start_s} {span.end_s}"))
+
+
+def _content_digest(path: Path, told: str) -> str:
+    """40 hexadecimal digits that stand for the content of a file and for what is ``told`` of its use."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
-    told = f"{encoder.name} {encoder.version} {config.draws} {config.web_copies} {config.seed} {CACHE_VERSION}"
-    told += "" if span.whole else f" {span.start_s} {span.end_s}"
     return hashlib.sha256(digest.digest() + told.encode()).hexdigest()[:40]
 
 

@@ -99,24 +99,11 @@ class DetectionScores:
     recall_at_1: Estimate
 
 
-def cosine_scores(queries: NDArray[np.floating], references: NDArray[np.floating]) -> Scores:
-    """Cosines (Q, R) of descriptors (Q, D) and (R, D); 0 for a vector of zeros.
-
-    Raises:
-        ParameterError: the numbers of dimensions differ.
-    """
-    if queries.ndim != 2 or references.ndim != 2 or queries.shape[1] != references.shape[1]:
-        raise ParameterError(
-            f"Queries {queries.shape} and references {references.shape} do not match; give (Q, D) and (R, D)."
-        )
-    return _directions(queries) @ _directions(references).T
-
-
 def evaluate(scores: Scores, trial: Trial, rounds: int = 1000, seed: int = 0) -> list[DetectionScores]:
     """The measures overall, and then for each transform in the order of its first copy.
 
     Args:
-        scores: (Q, R), more is surer; from `cosine_scores` or any other comparison.
+        scores: (Q, R), more is surer.
         trial: which copy belongs to which reference.
         rounds: draws of the bootstrap.
         seed: of the bootstrap.
@@ -175,8 +162,3 @@ def _check(scores: Scores, trial: Trial) -> None:
     wanted = len(trial.sources), len(trial.references)
     if scores.shape != wanted or not len(trial.sources):
         raise ParameterError(f"The scores are {scores.shape} and the trial is {wanted}; give (copies, references).")
-
-
-def _directions(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-    wide = vectors.astype(np.float64)
-    return np.asarray(wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12), np.float64)

@@ -2,20 +2,24 @@
 
 import copy
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import MediaError
+from core.errors import MediaError, ParameterError
 from core.media.whole_file import written_whole
 from core.runtime import Progress, part_of, silent
-from core.store import write_setting
+from core.store import Library, Record, write_setting
 from core.video_search.data import SequenceConfig
 from core.video_search.descriptor import TrainedDescriptor
 from core.video_search.pipeline import MODEL_SETTING, VideoSearch
 from core.video_search.rows import video_of
 from core.video_search.train import Figure, TrainConfig
-from core.video_search.tuning import Recipe, tune
+from core.video_search.tuning import HELD_OUT, Recipe, tune
 
+ROWS_AT_ONCE = 64
+LEAST_VIDEOS = 2 * HELD_OUT
+"""Of fewer, not even two can be held out."""
 _log = logging.getLogger(__name__)
 
 
@@ -61,9 +65,14 @@ def fine_tune(
     search.follow_the_library()
     descriptor = search.descriptor
     network = copy.deepcopy(descriptor.network) if isinstance(descriptor, TrainedDescriptor) else None
-    films = [Path(record.path) for record in search.library.records()]
+    films = [path for record in search.library.records() if (path := Path(record.path)).exists()]
+    if len(films) < LEAST_VIDEOS:
+        raise ParameterError(
+            f"The library has {len(films)} videos whose files are there, too few to train on; "
+            f"add some until it has at least {LEAST_VIDEOS}."
+        )
     recipe = Recipe(sequences or SequenceConfig(), training, start=network)
-    tuned = tune([film for film in films if film.exists()], search.encoder, recipe, folder, part_of(progress, 0, 2))
+    tuned = tune(films, search.encoder, recipe, folder, part_of(progress, 0, 2))
     better = tuned.after.micro_average_precision > tuned.before.micro_average_precision
     if not better:
         return FineTuned(tuned.version, tuned.before, tuned.after, switched=False)
@@ -87,7 +96,7 @@ def switch(search: VideoSearch, model: str, progress: Progress = silent) -> list
     old, new = copy.copy(search), search.with_model(model)
     lost: dict[str, str] = {}
     while missing := sorted(search.library.ids() - new.library.ids() - lost.keys()):
-        for index, record in enumerate(search.library.fetch(missing)):
+        for index, record in enumerate(_one_after_another(search.library, missing)):
             progress(index, len(missing), record.title)
             try:
                 new.keep(record, new.describe(Path(record.path)))
@@ -98,6 +107,14 @@ def switch(search: VideoSearch, model: str, progress: Progress = silent) -> list
     search.follow_the_library()
     _discard(old, new.library.ids())
     return list(lost.values())
+
+
+def _one_after_another(library: Library, ids: Sequence[str]) -> Iterator[Record]:
+    """The records with these ids that are still there; rows with their vectors are large, so few are held at once."""
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        some = ids[start : start + ROWS_AT_ONCE]
+        there = library.ids().intersection(some)
+        yield from library.fetch([id for id in some if id in there])
 
 
 def _discard(old: VideoSearch, ids: set[str]) -> None:

@@ -191,7 +191,7 @@ class Training:
     def _resume(self) -> None:
         path = self.folder / CHECKPOINT
         if not path.exists():
-            (self.folder / METRICS).unlink(missing_ok=True)
+            self._keep_metrics_of(0)
             return
         state = torch.load(path, weights_only=True)
         if state["config"] != self._settings():
@@ -201,6 +201,15 @@ class Training:
         self.epoch, self.best, self.best_weights = state["epoch"], state["best"], state["best_weights"]
         self.plain.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self._keep_metrics_of(self.epoch)
+
+    def _keep_metrics_of(self, epochs: int) -> None:
+        """Forget what was written of an epoch whose checkpoint never came: the process was killed in between."""
+        path = self.folder / METRICS
+        if path.exists() and self.accelerator.is_main_process:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            with written_whole(path) as part:
+                part.write_text("".join(lines[:epochs]), encoding="utf-8")
 
 
 class Projection(torch.nn.Module):

@@ -13,11 +13,8 @@ in an interpreter of their own, named by ``--peers``, and none of them is a depe
 """
 
 import argparse
-import hashlib
-import json
 import random
 import sys
-import zlib
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -33,10 +30,11 @@ from core.encoders.sequence import SequenceEncoder
 from core.errors import MediaError, WeightsError
 from core.media import probe
 from core.runtime import current_profile
-from core.video_search.copies import TRANSFORMS, make_copy
+from core.video_search.copies import TRANSFORMS, Copy
 from core.video_search.descriptor import TrainedDescriptor, baseline
 from core.video_search.evaluation import DetectionScores, Trial, advantage, evaluate
 from core.video_search.features import mean_descriptor
+from core.video_search.kept_copies import content_key, kept_copy
 from core.video_search.metrics import Scores
 from core.video_search.pipeline import ENCODERS
 from tests.benchmarks.copy_methods import (
@@ -61,29 +59,29 @@ class Query(Film):
     background: str | None
 
 
-def our_methods() -> list[Method]:
-    """ADD MODELS HERE, the first one is "ours": anything that makes vectors (N, D) of frame features (T, F).
+def our_methods(models: list[Path]) -> list[Method]:
+    """The first one is "ours": the embedded model, then those of ``models``, by the names of their folders.
 
     The features of the frames are kept in the cache under the encoder's name and version, the vectors are made anew in
     each run: a model that was trained again needs nothing but a new run.
     """
     encoder = image_encoder(ENCODERS[current_profile()])
-    methods = [feature_method("mean features (issue A)", encoder, lambda features: mean_descriptor([features])[None])]
+    mean = feature_method("mean features (issue A)", encoder, lambda features: mean_descriptor([features])[None])
     try:
         trained = TrainedDescriptor()
     except WeightsError as error:
         print(f"skipped: {error}", file=sys.stderr)
-        return methods
+        return [mean]
     untrained = TrainedDescriptor()
     torch.manual_seed(0)
     told = {"mean": trained.network.feature_mean, "deviation": trained.network.feature_deviation}
     untrained.network = SequenceEncoder(trained.network.config, told).eval()
-    usual = partial(baseline, trained)
+    named = {"trained": trained, **{path.parent.name: TrainedDescriptor(path) for path in models}}
     return [
-        feature_method("trained", encoder, partial(segments, trained), usual),
+        *(feature_method(name, encoder, partial(segments, m), partial(baseline, m)) for name, m in named.items()),
         feature_method("trained, raw cosine", encoder, partial(segments, trained)),
         feature_method("untrained network", encoder, partial(segments, untrained)),
-        *methods,
+        mean,
     ]
 
 
@@ -94,8 +92,7 @@ def films(paths: Iterable[Path]) -> list[Film]:
         try:
             if probe(path).is_still:
                 continue
-            with path.open("rb") as stream:
-                key = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+            key = content_key(path)
         except MediaError as error:
             print(f"left out: {error}", file=sys.stderr)
             continue
@@ -103,45 +100,30 @@ def films(paths: Iterable[Path]) -> list[Film]:
     return list(found.values())
 
 
-def make_missing(sources: list[Film], others: list[Film], cache: Path, processes: int) -> list[Query]:
-    """Make the copies that the cache lacks; a source that fails is named and left out."""
-    jobs = [(film, transform, cache / "copies" / film.key) for film in sources for transform in TRANSFORMS]
-    missing = [job for job in jobs if not (job[2] / f"{job[1]}.json").exists()]
-    backgrounds = [film.path for film in others]
+def copies(sources: list[Film], others: list[Film], cache: Path, processes: int) -> list[Query]:
+    """Thirteen copies of every source, those that the cache lacks made; one that fails is named and left out."""
+    jobs = [(film, transform) for film in sources for transform in TRANSFORMS]
+    keys = {film.path: film.key for film in others}
+    make = partial(copy_or_error, cache=cache / "copies", others=list(keys))
+    queries: list[Query] = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for done, error in enumerate(pool.map(partial(make_one, others=backgrounds), missing), 1):
-            print(error or f"copies: {done}/{len(missing)}", file=sys.stderr)
-    keys = {film.path.name: film.key for film in others}
-    return [query for job in jobs if (query := made(*job, keys)) is not None]
+        for (film, transform), copy in zip(jobs, pool.map(make, jobs), strict=True):
+            if isinstance(copy, str):
+                print(copy, file=sys.stderr)
+                continue
+            print(f"copies: {len(queries) + 1}/{len(jobs)}", file=sys.stderr)
+            background = keys[copy.background] if copy.background else None
+            queries.append(Query(f"{film.key}-{transform}", copy.path, film.key, transform, background))
+    return queries
 
 
-def make_one(job: tuple[Film, str, Path], others: list[Path]) -> str:
-    """Make a copy and write down how it was made; what went wrong, or nothing."""
-    film, transform, folder = job
-    folder.mkdir(parents=True, exist_ok=True)
-    choices = [path for path in others if path != film.path]
+def copy_or_error(job: tuple[Film, str], cache: Path, others: list[Path]) -> Copy | str:
+    """A copy, or why there is none."""
+    film, transform = job
     try:
-        copy = make_copy(film.path, transform, folder / f"{transform}.mp4", zlib.crc32(film.key.encode()), choices)
+        return kept_copy(film.path, transform, cache, others)
     except MediaError as error:
         return f"left out: {transform} of {film.path.name}: {error}"
-    note = {
-        "source": film.path.name,
-        "strengths": copy.strengths,
-        "shows_s": [copy.start_s, copy.end_s],
-        "background": copy.background.name if copy.background else None,
-    }
-    (folder / f"{transform}.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
-    return ""
-
-
-def made(film: Film, transform: str, folder: Path, keys: dict[str, str]) -> Query | None:
-    """A copy of the cache; its background is named only if it is among the references."""
-    note = folder / f"{transform}.json"
-    if not note.exists():
-        return None
-    background = json.loads(note.read_text(encoding="utf-8"))["background"]
-    key = f"{film.key}-{transform}"
-    return Query(key, folder / f"{transform}.mp4", film.key, transform, keys.get(background))
 
 
 def scored(method: Method, references: list[Film], queries: list[Query], cache: Path) -> Scores:
@@ -200,7 +182,7 @@ def measure(arguments: argparse.Namespace) -> str:
     sources = [film for film in references if film.path in set(listed)] if listed else references
     if arguments.queries is not None and arguments.queries < len(sources):
         sources = random.Random(arguments.seed).sample(sources, arguments.queries)
-    queries = make_missing(sources, references, arguments.cache, arguments.processes)
+    queries = copies(sources, references, arguments.cache, arguments.processes)
     twins = dict(line.split("\t") for file in arguments.twins for line in file.read_text(encoding="utf-8").splitlines())
     trial = Trial(
         [film.key for film in references],
@@ -209,7 +191,7 @@ def measure(arguments: argparse.Namespace) -> str:
         {film.key: twins[film.path.name] for film in references if film.path.name in twins},
         [query.background for query in queries],
     )
-    methods = [*our_methods(), vector_method("colour histogram", histogram, intersection)]
+    methods = [*our_methods(arguments.model), vector_method("colour histogram", histogram, intersection)]
     methods += Peers(arguments.peers, arguments.cache).methods()
     scores = {method.name: scored(method, references, queries, arguments.cache) for method in methods}
     if arguments.wrong:
@@ -226,6 +208,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     parser.add_argument("--list", type=Path, action="append", default=[], help="file with the paths to make copies of")
     parser.add_argument("--twins", type=Path, action="append", default=[], help="file of lines: file name, tab, group")
+    parser.add_argument("--model", type=Path, action="append", default=[], help="another model to measure beside ours")
     parser.add_argument("--queries", type=int, default=None, help="copy only so many films, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of that draw (default: 0)")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the copies and descriptors")

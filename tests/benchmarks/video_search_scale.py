@@ -1,10 +1,11 @@
 """A library of many videos measured: exact search against the index, the codes, and the codes ordered by cosine.
 
-    python -m tests.benchmarks.video_search_scale [--vectors FILE.npy] [--rows 100000] [--folder FOLDER]
+    python -m tests.benchmarks.video_search_scale [--features FOLDER ...] [--rows 100000] [--folder FOLDER]
 
-Prints two Markdown tables. FILE.npy holds what an encoder made of real clips: (clips, versions, D), the clip itself
-first and then its augmented versions; `grow` makes the rows and the queries of it. Without a file, random vectors of
-few strong directions take its place. Every tenth row carries the tag that is searched with.
+Prints two Markdown tables. The folders hold features of augmented sequences of real films, as `core.video_search train`
+keeps them in ``OUT/features``; `spliced` makes the rows and the queries of them with the trained model. Without a
+folder, made-up vectors of few strong directions take their place (`made_up`). Every tenth row carries the tag that is
+searched with.
 
 The exact scan is a product of the float32 matrix, in memory, with the query (numpy, all cores), and the choice of the
 best five; it fetches no rows, which all other methods do. Beside it stands the store's own exact search, which reads
@@ -19,15 +20,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lancedb
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from core.store import EncoderVersion, Library, Match, Record, open_library
 from core.store.lance_rows import table_name
+from core.video_search.data import DrawnFilms, padded
+from core.video_search.descriptor import TrainedDescriptor, unit_rows
 from core.video_search.hashing import HashCodes
 from tests.benchmarks.video_search import table
 
@@ -37,15 +42,16 @@ TOP, TAG, TAG_EVERY, BATCH = 5, "tenth", 10, 5000
 STORED = "the store's exact search"
 
 
-def grow(clips: Vectors, rows: int, seed: int) -> Iterator[Vectors]:
-    """Make many vectors that lie as an encoder's do, batch by batch.
+def spliced(films: DrawnFilms, model: TrainedDescriptor, rows: int, seed: int) -> Iterator[Vectors]:
+    """The trained model's vectors of many films, batch by batch, each spliced from two stretches of real ones.
 
-    Each is a real clip's vector, moved along two differences between another clip's augmented version and that clip,
-    each times a normal number of deviation 0.7, and brought to length 1. So neighbours are as far apart, and in the
-    same directions, as versions of one clip really are; every clip has about ``rows / clips`` of them.
+    A stretch is 4 to 16 frames in a row of one augmented sequence, so two films share pictures as copies, recuts and
+    excerpts of one another do: each film of the collection is in about ``2 * rows / films`` of them, and changed in as
+    many ways as were drawn.
 
     Args:
-        clips: (clips, versions, D), versions at least 2.
+        films: augmented sequences of at least two films.
+        model: describes them.
         rows: how many to make.
         seed: of the choices.
 
@@ -53,23 +59,33 @@ def grow(clips: Vectors, rows: int, seed: int) -> Iterator[Vectors]:
         (at most 5000, D), of length 1.
     """
     random = np.random.default_rng(seed)
-    moves = (clips[:, 1:] - clips[:, :1]).reshape(-1, clips.shape[2])
+
+    def stretch(film: int) -> NDArray[np.float16]:
+        drawn = films.films[film][random.integers(len(films.films[film]))]
+        length = min(len(drawn), int(random.integers(4, 17)))
+        start = int(random.integers(len(drawn) - length + 1))
+        return drawn[start : start + length]
+
+    for start in range(0, rows, BATCH):
+        parts = []
+        for begin in range(start, min(start + BATCH, rows), 250):
+            pairs = [random.choice(len(films), 2, replace=False) for _ in range(min(250, rows - begin))]
+            with torch.inference_mode():
+                z = model.network(*padded([np.concatenate([stretch(a), stretch(b)]) for a, b in pairs]))
+            parts.append(unit_rows(z.numpy()))
+        yield np.concatenate(parts)
+
+
+def made_up(dimensions: int, rows: int, seed: int) -> Iterator[Vectors]:
+    """A stand-in without films: 800 clips in 200 directions of falling strength, each moved about, batch by batch."""
+    clips, random = np.random.default_rng(0), np.random.default_rng(seed)
+    directions = np.linalg.qr(clips.standard_normal((dimensions, 200)))[0].T * np.arange(1, 201)[:, None] ** -0.7
+    centres = clips.standard_normal((800, 200))
     for start in range(0, rows, BATCH):
         count = min(BATCH, rows - start)
-        grown = clips[random.integers(0, len(clips), count), 0]
-        for _ in range(2):
-            grown += moves[random.integers(0, len(moves), count)] * random.normal(0, 0.7, (count, 1)).astype(np.float32)
-        yield grown / np.linalg.norm(grown, axis=1, keepdims=True)
-
-
-def synthetic_clips(dimensions: int) -> Vectors:
-    """A stand-in for real vectors: 800 clips with 4 versions each in 200 directions of falling strength."""
-    random = np.random.default_rng(0)
-    directions = np.linalg.qr(random.standard_normal((dimensions, 200)))[0].T * np.arange(1, 201)[:, None] ** -0.7
-    centres, moves = random.standard_normal((800, 1, 200)), random.standard_normal((800, 5, 200)) * 0.35
-    moves[:, 0] = 0
-    clips = (centres + moves) @ directions + 0.3 * directions[0] + random.normal(0, 0.003, (800, 5, dimensions))
-    return (clips / np.linalg.norm(clips, axis=2, keepdims=True)).astype(np.float32)
+        places = centres[random.integers(0, len(centres), count)] + random.normal(0, 0.35, (count, 200))
+        vectors = places @ directions + 0.3 * directions[0] + random.normal(0, 0.003, (count, dimensions))
+        yield unit_rows(vectors)
 
 
 def record(number: int, vector: Vectors, code: NDArray[np.uint8]) -> Record:
@@ -200,23 +216,31 @@ def megabytes(folder: Path) -> str:
     return f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.0f} MB"
 
 
+def growing(folders: list[Path], dimensions: int) -> tuple[Callable[[int, int], Iterator[Vectors]], Vectors]:
+    """What makes so many vectors from a seed, and the mean (D,) that is subtracted before they are hashed."""
+    if not folders:
+        return partial(made_up, dimensions), next(made_up(dimensions, BATCH, 2)).mean(axis=0)
+    films = DrawnFilms([file for folder in folders for file in sorted(folder.glob("*.npz"))])
+    model = TrainedDescriptor()
+    return partial(spliced, films, model), model.codes.mean
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vectors", type=Path, help="(clips, versions, D) real vectors (default: synthetic ones)")
+    parser.add_argument("--features", type=Path, nargs="+", default=[], help="folders of features of real films")
     parser.add_argument("--rows", type=int, default=100_000, help="size of the library (default: 100000)")
-    parser.add_argument("--dimensions", type=int, default=4096, help="of synthetic vectors (default: 4096)")
+    parser.add_argument("--dimensions", type=int, default=4096, help="of made-up vectors (default: 4096)")
     parser.add_argument("--queries", type=int, default=50, help="how many (default: 50)")
     parser.add_argument("--folder", type=Path, help="where the library is made and deleted again")
     arguments = parser.parse_args()
-    clips = np.load(arguments.vectors) if arguments.vectors else synthetic_clips(arguments.dimensions)
-    clips = (clips / np.linalg.norm(clips, axis=2, keepdims=True)).astype(np.float32)
-    matrix = np.empty((arguments.rows, clips.shape[2]), np.float32)
-    for number, some in enumerate(grow(clips, arguments.rows, seed=0)):
+    grow, mean = growing(arguments.features, arguments.dimensions)
+    matrix = np.empty((arguments.rows, len(mean)), np.float32)
+    for number, some in enumerate(grow(arguments.rows, 0)):
         matrix[number * BATCH :][: len(some)] = some
-    queries = np.concatenate(list(grow(clips, arguments.queries + 1, seed=1)))
-    hashing = HashCodes(clips[:, 0].mean(axis=0))
-    encoder = EncoderVersion("scale", "1", clips.shape[2], hashing.bits)
+    queries = np.concatenate(list(grow(arguments.queries + 1, 1)))
+    hashing = HashCodes(mean)
+    encoder = EncoderVersion("scale", "1", matrix.shape[1], hashing.bits)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         library = open_library(Path(folder) / "library", "videos", encoder)
         filled = fill(library, matrix, hashing.encode)

@@ -3,7 +3,8 @@
 ``upsert ADDRESS A B`` adds the records numbered A to B - 1 in one call and prints how many were new; ``stream ADDRESS
 A`` adds batches of `BATCH` from A on for ever, and prints each batch's first number once it is acknowledged. ``hash
 ADDRESS A B`` upserts records with codes, and ``forget ADDRESS A B`` removes them. ``set ADDRESS A`` writes the numbers
-from A on for ever to the setting `KEY`, and prints each once it is acknowledged.
+from A on for ever to the setting `KEY`, and prints each once it is acknowledged. ``index ADDRESS LONG`` makes the
+index, however small the library is, and with LONG 1 the one for long vectors.
 """
 
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from core.store import open_library, write_setting
+from core.store import lance, open_library, write_setting
 from tests.store.makers import ENCODER, HASHING, hashed, record, record_id
 
 BATCH = 3
@@ -76,12 +77,20 @@ def set_(address: str, first: str) -> None:
         print(number, flush=True)
 
 
+def index(address: str, long_vectors: str) -> None:
+    lance.MANY_UNINDEXED = 1
+    lance.LONG_VECTOR = 1 if int(long_vectors) else lance.LONG_VECTOR
+    open_library(address, "videos", ENCODER).optimise()
+    print(1, flush=True)
+
+
 ORDERS: dict[str, Callable[..., None]] = {
     "upsert": upsert,
     "hash": hash_,
     "forget": forget,
     "stream": stream,
     "set": set_,
+    "index": index,
 }
 
 

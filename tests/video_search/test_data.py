@@ -26,22 +26,9 @@ from core.video_search.data import (
 )
 from core.video_search.reading import frame_features
 from tests.factories import moving_clip, numbered_pictures
+from tests.video_search.colours import ColourEncoder
 
 FEW = SequenceConfig(draws=4)
-
-
-class ColourEncoder:
-    """A small image encoder: the mean colours of sixteen fields; it counts the pictures it was given."""
-
-    name, version, dimensions, size = "colours", "1", 48, 16
-
-    def __init__(self, version: str = "1") -> None:
-        self.version, self.pictures = version, 0
-
-    def encode(self, pictures: Pictures) -> Vectors:
-        self.pictures += len(pictures)
-        fields = pictures.reshape(len(pictures), 4, 4, 4, 4, 3).mean((2, 4))
-        return (fields.reshape(len(pictures), self.dimensions) / 255).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +126,14 @@ def test_what_was_computed_is_not_computed_again_unless_encoder_or_settings_chan
     assert not set(cached_features(films[:1], tmp_path, newer, FEW)) & set(kept) and newer.pictures > 0
     cached_features(films[:1], tmp_path, encoder, SequenceConfig(draws=4, web_copies=False))
     assert encoder.pictures > 0
+
+
+def test_heads_and_tails_are_read_once_too(tmp_path: Path) -> None:
+    long, encoder = moving_clip(tmp_path / "long.mp4", 32, 32, frame_rate=1, duration_s=61), ColourEncoder()
+    files = cached_features([long], tmp_path / "kept", encoder, FEW)
+    looked_at = encoder.pictures
+    assert cached_features([long], tmp_path / "kept", encoder, FEW) == files
+    assert encoder.pictures == looked_at > 40 + FEW.draws * SEQUENCE_FRAMES - 1
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was_and_ends_as_if_it_had_not(
