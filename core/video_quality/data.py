@@ -8,7 +8,7 @@ stopped goes on where it was.
 import json
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -85,6 +85,11 @@ class Rung:
     mos: float
     vmaf: float
     faults: tuple[float, ...]
+
+
+def read_rungs(made: Mapping[str, NDArray[Any]]) -> list[Rung]:
+    """What the clips of an opened file are."""
+    return [Rung(**{**row, "faults": tuple(row["faults"])}) for row in json.loads(str(made["rungs"]))]
 
 
 def build(films: Sequence[Path], config: LadderConfig, folder: Path, progress: Progress = silent) -> list[str]:

@@ -19,7 +19,7 @@ from core.encoders.efficientnet_lite import EfficientNetLite
 from core.video_quality.results import FAULTS
 from core.video_quality.sampling import COURSE
 
-STEM_STAGES, STEM_CHANNELS = 3, 40
+STEM_STAGES, STEM_CHANNELS = 4, 80
 LEVEL_COUNT = 5
 
 
@@ -27,8 +27,8 @@ LEVEL_COUNT = 5
 class StudentConfig:
     """The shape of a `Student`: widths of its branches, and the length of the quality feature."""
 
-    fragments: tuple[int, int, int] = (64, 96, 128)
-    whole: tuple[int, int] = (48, 64)
+    fragments: tuple[int, ...] = (96, 128)
+    whole: tuple[int, ...] = (48, 64)
     course: int = 32
     hidden: int = 256
     quality: int = 128
@@ -91,7 +91,7 @@ class Student(nn.Module):
         """What is said of each second: (N, `StudentConfig.seconds`).
 
         Args:
-            maps: (N, 3, 40, 28, 28), what `stem` gives for the three views.
+            maps: (N, 3, 80, 14, 14), what `stem` gives for the three views.
             course: (N, T, 8), see `core.video_quality.sampling.course`, anything beyond the end of a second.
             mask: (N, T), True on pictures; every row begins with at least one.
         """
@@ -109,7 +109,7 @@ class Student(nn.Module):
         return Judgement(quality, self.classifier(active), self.fault_classifier(active))
 
     def forward(self, maps: Tensor, course: Tensor, mask: Tensor) -> Judgement:
-        """Judge films of as many seconds each: maps (B, W, 3, 40, 28, 28), course (B, W, T, 8), mask (B, W, T)."""
+        """Judge films of as many seconds each: maps (B, W, 3, 80, 14, 14), course (B, W, T, 8), mask (B, W, T)."""
         films = maps.shape[:2]
         seconds = self.seconds(maps.flatten(0, 1), course.flatten(0, 1), mask.flatten(0, 1))
         return self.judge(seconds.unflatten(0, films).mean(1))
@@ -131,15 +131,15 @@ class Stem(nn.Module):
         self.network = network
 
     def forward(self, views: Tensor) -> Tensor:
-        """The maps (N, 40, 28, 28) of pictures (N, 3, 224, 224), values 0 to 255."""
+        """The maps (N, 80, 14, 14) of pictures (N, 3, 224, 224), values 0 to 255."""
         x = ((views - 127) / 128).contiguous(memory_format=torch.channels_last)
         return self.network.until(x, STEM_STAGES)
 
 
 def _branch(channels: tuple[int, ...]) -> nn.Sequential:
-    """Convolutions over maps, of which the first and the second halve the side."""
+    """Convolutions over maps, of which the first halves the side."""
     layers: list[nn.Module] = []
     for index, pair in enumerate(itertools.pairwise(channels)):
-        stride = 2 if index < 2 else 1
+        stride = 2 if index == 0 else 1
         layers += [nn.Conv2d(*pair, 3, stride, padding=1, bias=False), nn.BatchNorm2d(pair[1]), nn.ReLU()]
     return nn.Sequential(*layers)

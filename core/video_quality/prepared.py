@@ -1,6 +1,5 @@
 """The training clips as the networks take them: what is frozen is computed once and kept, one file a clip."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +13,7 @@ from torch import Tensor
 from core.encoders.image import load_efficientnet_lite
 from core.media.whole_file import written_whole
 from core.runtime import Progress, placement, silent
-from core.video_quality.data import Rung
+from core.video_quality.data import Rung, read_rungs
 from core.video_quality.levels import distribution_of
 from core.video_quality.library import LibraryModel
 from core.video_quality.model import Stem
@@ -30,7 +29,7 @@ class Clips:
 
     Attributes:
         rungs: what each is.
-        inputs: by model, and `STUDENT` for the student's maps (N, W, 3, 40, 28, 28): what `LibraryModel.prepare` gave.
+        inputs: by model, and `STUDENT` for the student's maps (N, W, 3, 80, 14, 14): what `LibraryModel.prepare` gave.
         course: (N, W, T, 8), zeros beyond the end.
         mask: (N, W, T), True on pictures.
     """
@@ -95,7 +94,7 @@ def load(folder: Path, names: Sequence[str] = ()) -> Clips:
     courses: list[NDArray[np.float32]] = []
     for file in sorted(folder.glob("*.npz")):
         with np.load(file) as kept:
-            rungs += [Rung(**{**row, "faults": tuple(row["faults"])}) for row in json.loads(str(kept["rungs"]))]
+            rungs += read_rungs(kept)
             courses += list(kept["course"])
             for name in set(kept.files) - {"course", "rungs"}:
                 if not names or name in names:
