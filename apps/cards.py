@@ -9,6 +9,8 @@ from urllib.parse import quote
 Row = Mapping[str, Any]
 SIDE_BY_SIDE = Path(__file__).with_name("side_by_side.js")
 """The script of a component that shows `side_by_side`."""
+JUMP = Path(__file__).with_name("jump.js")
+"""The script of a component whose player jumps to what has ``data-at``."""
 
 
 def file_url(path: str) -> str:
