@@ -1,12 +1,20 @@
-"""``python -m core.video_quality score|compare``."""
+"""``python -m core.video_quality score|compare|train|select-teachers|evaluate``."""
 
 import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from core.command_line import Answer, add_flags, command, from_flags, progress_line, run
-from core.video_quality import QualityConfig, VideoQuality
+from core.media import video_files
+from core.video_quality import QualityConfig, VideoQuality, making
+from core.video_quality.data import LadderConfig, build
+from core.video_quality.evaluation import as_table, assess
 from core.video_quality.results import as_row
+from core.video_quality.selection import SelectionConfig, select_teachers
+from core.video_quality.student import QualityScorer
+from core.video_quality.train import Run, TrainConfig
 
 
 def score(arguments: argparse.Namespace) -> Answer:
@@ -23,6 +31,42 @@ def compare(arguments: argparse.Namespace) -> Answer:
     told = _open(arguments).compare(arguments.first, arguments.second, progress_line())
     both = [as_row(told.first), as_row(told.second)]
     return {"results": both, "difference": told.difference, "certain": told.certain}
+
+
+def train(arguments: argparse.Namespace) -> Answer:
+    """Train teacher and student on clips made of clean films, and write their weights."""
+    ready = _ready(arguments)
+    told = making.train(ready, arguments.teachers, from_flags(arguments, TrainConfig), arguments.out, progress_line())
+    files = [arguments.out / name for name in (making.STUDENT_FILE, making.TEACHER_FILE)]
+    return {"results": [{"path": file} for file in files], "left_out": ready.left_out, **told}
+
+
+def select(arguments: argparse.Namespace) -> Answer:
+    """Choose the target models by experiment."""
+    ready, run = _ready(arguments), Run(arguments.out, progress=progress_line())
+    configs = from_flags(arguments, TrainConfig), from_flags(arguments, SelectionConfig)
+    selection = select_teachers(ready.models, ready.data, configs, run)
+    trials = [{"id": trial.model, "candidate": trial.candidate, **asdict(trial)} for trial in selection.trials]
+    told = {"second_effects": selection.second_effects, "chosen": selection.chosen, "table": selection.table()}
+    return {"results": trials, "left_out": ready.left_out, **told}
+
+
+def evaluate(arguments: argparse.Namespace) -> Answer:
+    """Make ladders of the films of folders, and measure how well student, BRISQUE and NIQE agree with the labels."""
+    clips, config = arguments.cache / "clips", from_flags(arguments, LadderConfig)
+    left_out = build(_films(arguments.folders), config, clips, progress_line())
+    rows = assess(clips, QualityScorer(arguments.model), progress_line())
+    return {"results": [{"id": row.ladder, **asdict(row)} for row in rows], "left_out": left_out,
+            "table": as_table(rows)}  # fmt: skip
+
+
+def _ready(arguments: argparse.Namespace) -> making.Ready:
+    ladders, config = from_flags(arguments, LadderConfig), from_flags(arguments, TrainConfig)
+    return making.make_ready(_films(arguments.folders), ladders, config, arguments.out, progress_line())
+
+
+def _films(folders: Sequence[str]) -> list[Path]:
+    return [Path(file) for folder in folders for file in video_files(folder)]
 
 
 def _open(arguments: argparse.Namespace) -> VideoQuality:
@@ -49,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m core.video_quality", description="Score how good videos look.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _scoring_commands(commands)
+    _training_commands(commands)
     return top
 
 
@@ -60,6 +105,29 @@ def _scoring_commands(commands: argparse._SubParsersAction) -> None:
     comparing.add_argument("second", type=Path, metavar="B")
     for one in (scoring, comparing):
         add_flags(one, QualityConfig)
+
+
+def _training_commands(commands: argparse._SubParsersAction) -> None:
+    training = command(commands, "train", train, _show_training, "train on clips made of clean films")
+    training.add_argument("--teachers", nargs="*", default=[], metavar="MODEL", help="target models (default: those "
+                          "that select-teachers chose in the same folder)")  # fmt: skip
+    selecting = command(commands, "select-teachers", select, lambda a: a["table"], "choose target models by experiment")
+    add_flags(selecting, SelectionConfig)
+    for one in (training, selecting):
+        one.add_argument("folders", nargs="+", metavar="FOLDER")
+        one.add_argument("--out", type=Path, required=True, help="folder for clips, checkpoints and weights")
+        add_flags(one, TrainConfig)
+    measuring = command(commands, "evaluate", evaluate, lambda answer: answer["table"], "measure on ladders of films")
+    measuring.add_argument("folders", nargs="+", metavar="FOLDER")
+    measuring.add_argument("--cache", type=Path, required=True, help="folder for the clips that are made")
+    measuring.add_argument("--model", type=Path, help="weights of a student (default: the profile's own)")
+    for one in (training, selecting, measuring):
+        add_flags(one, LadderConfig)
+
+
+def _show_training(answer: Answer) -> str:
+    files = "\n".join(str(row["path"]) for row in answer["results"])
+    return f"{files}\nheld-out rank correlation {answer['srcc']:.3f}, half width of the band {answer['band']:.2f}"
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ class LadderConfig:
     ladders: int = field(default=5, metadata={"help": "ladders drawn for each clip, 1 to 15"})
     pairs: int = field(default=3, metadata={"help": "clips with two faults at once, drawn for each clip, 0 to 20"})
     clip_s: float = field(default=2.0, metadata={"help": "length of a clip, 1 to 10 s"})
-    seed: int = field(default=0, metadata={"help": "seed of what is drawn"})
+    seed: int = 0
+    """Of what is drawn; the flag is that of the training."""
 
     def __post_init__(self) -> None:
         bounds = (("clips", 1, 100), ("ladders", 1, len(LADDERS)), ("pairs", 0, 20), ("clip_s", 1, 10))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,16 @@ from numpy.typing import NDArray
 
 from core.encoders.natural_scenes import NIQE_LEAST_SIDE_PX, brisque, niqe
 from core.runtime import Progress, silent
-from core.video_quality.data import Rung
+from core.video_quality.data import Rung, read_rungs
 from core.video_quality.distortions import LADDERS
+from core.video_quality.levels import mean_of
 from core.video_quality.metrics import bootstrap, falling_share, plcc, srcc
+from core.video_quality.sampling import Window
+from core.video_quality.student import QualityScorer
 
 Scores = NDArray[np.floating]
-PEERS = ("BRISQUE", "NIQE")
+STUDENT, PEERS = "student", ("BRISQUE", "NIQE")
+WORST_NIQE = 20.0
 ALL = "all"
 
 
@@ -69,22 +74,28 @@ def as_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def peers(clips: Path, progress: Progress = silent) -> dict[str, Scores]:
-    """BRISQUE and NIQE of the clips of a folder that `core.video_quality.data.build` made, in its order, negated.
+def assess(clips: Path, scorer: QualityScorer, progress: Progress = silent) -> list[Row]:
+    """The rows of the student, BRISQUE and NIQE on all clips of a folder that `core.video_quality.data.build` made.
 
-    The mean over the two pictures in the middle of a clip's halves, at full size.
+    BRISQUE and NIQE, of which less is better, count negated: the mean over the two pictures in the middle of a clip's
+    halves, at full size. A picture too small for NIQE counts as the worst.
     """
-    found: dict[str, list[float]] = {name: [] for name in PEERS}
+    rungs: list[Rung] = []
+    found: dict[str, list[float]] = {name: [] for name in (STUDENT, *PEERS)}
     files = sorted(clips.glob("*.npz"))
     for number, file in enumerate(files):
         progress(number, len(files), file.stem)
         with np.load(file) as made:
-            pictures = made["pictures"]
+            rungs += read_rungs(made)
+            views, course, pictures = made["views"], made["course"], made["pictures"]
+        for seconds in zip(views, course, strict=True):
+            windows = [Window(Fraction(n), *parts) for n, parts in enumerate(zip(*seconds, strict=True))]
+            found[STUDENT].append(mean_of(scorer.judge(scorer.describe(windows).mean(0)).distribution))
         for pair in pictures:
-            found["BRISQUE"].append(-float(np.mean([brisque(picture) for picture in pair])))
             large = min(pair.shape[1:3]) >= NIQE_LEAST_SIDE_PX
-            found["NIQE"].append(-float(np.mean([niqe(picture) for picture in pair])) if large else -20.0)
-    return {name: np.array(values) for name, values in found.items()}
+            found["BRISQUE"].append(-float(np.mean([brisque(picture) for picture in pair])))
+            found["NIQE"].append(-float(np.mean([niqe(picture) for picture in pair])) if large else -WORST_NIQE)
+    return evaluate(rungs, {name: np.array(values) for name, values in found.items()})
 
 
 def ladders_of(rungs: Sequence[Rung], scores: Scores) -> list[tuple[list[float], list[float]]]:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.encoders.efficientnet_lite import EfficientNetLite
+from core.encoders.efficientnet_lite import HEAD_CHANNELS, STAGES, VARIANTS, EfficientNetLite, scaled_channels
 from core.encoders.image import LayoutEncoder, load_efficientnet_lite
 from core.encoders.natural_scenes import brisque_features, niqe_features
 from core.encoders.sequence import WEIGHTS, read_network
@@ -54,27 +54,44 @@ class LibraryModel(Protocol):
 
 
 class EfficientNetModel:
-    """EfficientNet-Lite, an ImageNet classifier, on the fragments and on the whole picture of a second."""
+    """EfficientNet-Lite, an ImageNet classifier, on the fragments and on the whole picture of a second.
+
+    Its features are means and deviations of the maps at the end of every stage: what a classifier's last answer no
+    longer tells of texture is still there in the first ones.
+    """
 
     kind: Kind = "image"
-    dimensions = 2 * 1280
 
     def __init__(self, variant: str) -> None:
         self.name, self._variant = f"efficientnet_{variant}", variant
+        shape = VARIANTS[variant]
+        self._channels = [scaled_channels(stage.channels, shape.width) for stage in STAGES[1:_LAST_STAGE]]
+        self.dimensions = 2 * 2 * (sum(self._channels) + HEAD_CHANNELS)
 
     @cached_property
     def _frozen(self) -> EfficientNetLite:
         return load_efficientnet_lite(self._variant).eval().fold()
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
-        """The maps before the last stage, (2, C, 7, 7), of fragments and whole picture, mean over the seconds."""
+        """For fragments and whole picture, mean over the seconds: the statistics of the stages before the last, and
+        the maps before the last, (2, 2 · channels + C · 49).
+        """
         with torch.inference_mode(), placement().autocast():
-            maps = [self._frozen.until(_pictures(window.views[[0, 2]]), _LAST_STAGE) for window in windows]
-        return torch.stack(maps).float().mean(0).half().numpy()
+            rows = [self._of_pictures(_pictures(window.views[[0, 2]])) for window in windows]
+        return torch.stack(rows).mean(0).half().numpy()
 
     def network(self) -> nn.Module:
         """The last stage and the head."""
-        return _LastStage(load_efficientnet_lite(self._variant).eval())
+        return _LastStage(load_efficientnet_lite(self._variant).eval(), 2 * sum(self._channels))
+
+    def _of_pictures(self, x: Tensor) -> Tensor:
+        x, parts = self._frozen.stem(x), []
+        for stage in range(_LAST_STAGE):
+            for block in self._frozen.blocks[self._frozen.first_block(stage) : self._frozen.first_block(stage + 1)]:
+                x = block(x)
+            if stage:
+                parts += [x.float().mean((2, 3)), x.float().std((2, 3))]
+        return torch.cat([*parts, x.float().flatten(1)], 1)
 
 
 class NaturalScenesModel:
@@ -180,15 +197,17 @@ class DifferenceNetwork(nn.Module):
 
 
 class _LastStage(nn.Module):
-    def __init__(self, network: EfficientNetLite) -> None:
+    def __init__(self, network: EfficientNetLite, statistics: int) -> None:
         super().__init__()
         first = network.first_block(_LAST_STAGE)
-        self.blocks, self.head = nn.Sequential(*network.blocks[first:]), network.head
+        self.blocks, self.head, self.statistics = nn.Sequential(*network.blocks[first:]), network.head, statistics
 
-    def forward(self, maps: Tensor) -> Tensor:
-        count, views = maps.shape[:2]
-        x = self.blocks(maps.flatten(0, 1).float())
-        return self.head(x).float().mean((2, 3)).reshape(count, views * 1280)
+    def forward(self, prepared: Tensor) -> Tensor:
+        rows = prepared.flatten(0, 1).float()
+        maps = rows[:, self.statistics :].reshape(len(rows), -1, SIDE // 32, SIDE // 32)
+        last = self.head(self.blocks(maps)).float()
+        parts = [rows[:, : self.statistics], last.mean((2, 3)), last.std((2, 3))]
+        return torch.cat(parts, 1).reshape(len(prepared), -1)
 
 
 class _Sequence(nn.Module):

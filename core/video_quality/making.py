@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.command_line import origin
-from core.encoders.image import load_efficientnet_lite
+from core.encoders.efficientnet_lite import EfficientNetLite
 from core.errors import ParameterError
 from core.media.whole_file import written_whole
 from core.runtime import Progress, silent
@@ -19,13 +19,15 @@ from core.video_quality import prepared
 from core.video_quality.data import LadderConfig, build
 from core.video_quality.levels import deviation_of
 from core.video_quality.library import DifferenceModel, FragmentModel, LibraryModel, library
-from core.video_quality.model import Stem
+from core.video_quality.model import Stem, trimmed
 from core.video_quality.prepared import Clips
 from core.video_quality.selection import SELECTION, features_of, new_pair
+from core.video_quality.stem_training import STEM_TRAINING, read_mosaics, train_stem
 from core.video_quality.student import metadata, student_tensors
 from core.video_quality.train import Data, Pair, Run, TrainConfig, pretrain, student_input, train_pair
 
 STUDENT_FILE, TEACHER_FILE = "video_quality.safetensors", "video_quality_teacher.safetensors"
+STEM_FILE = "stem.safetensors"
 OWN: tuple[type[DifferenceModel] | type[FragmentModel], ...] = (DifferenceModel, FragmentModel)
 NEIGHBOURS, EVERY = 3, 6
 """Of every six runs of three films next to one another by name, one is held out: neighbours may show the same."""
@@ -33,10 +35,11 @@ NEIGHBOURS, EVERY = 3, 6
 
 @dataclass(frozen=True)
 class Ready:
-    """Clips of films, apart by source, and the library with its own networks trained."""
+    """Clips of films, apart by source, the library with its own networks trained, and the student's stem."""
 
     data: Data
     models: tuple[LibraryModel, ...]
+    stem: Stem
     left_out: tuple[str, ...]
 
 
@@ -49,14 +52,16 @@ def make_ready(
         ParameterError: there are too few films to hold any out.
     """
     left_out = build(films, ladders, out / "clips", progress)
-    prepared.prepare(out / "clips", library(), out / "prepared", progress)
-    clips = prepared.load(out / "prepared")
-    kept_out = held_out_films(sorted({rung.film for rung in clips.rungs}))
+    names = sorted({file.stem.rpartition("--")[0] for file in (out / "clips").glob("*.npz")})
+    kept_out = held_out_films(names)
     if not kept_out:
-        raise ParameterError(f"There are clips of {len(films)} films; give at least {NEIGHBOURS * EVERY}.")
-    data = Data(clips.of_films({rung.film for rung in clips.rungs} - kept_out), clips.of_films(kept_out))
+        raise ParameterError(f"There are clips of {len(names)} films; give at least {NEIGHBOURS * EVERY}.")
+    stem = _stem(out, set(names) - kept_out, kept_out, Run(out / "stem", progress=progress))
+    prepared.prepare(out / "clips", library(), stem, out / "prepared", progress)
+    clips = prepared.load(out / "prepared")
+    data = Data(clips.of_films(set(names) - kept_out), clips.of_films(kept_out))
     own = {model.name: _own_weights(model(), data, config, out) for model in OWN}
-    return Ready(data, library(own), tuple(left_out))
+    return Ready(data, library(own), stem, tuple(left_out))
 
 
 def held_out_films(names: Sequence[str]) -> set[str]:
@@ -93,7 +98,7 @@ def train(
     effect = train_pair(pair, ready.data, features, config, Run(out / "training", progress=progress))
     band = band_of(pair, ready.data.held_out)
     told = {**origin("video_quality"), "seed": str(config.seed), "held_out_srcc": f"{effect:.4f}"}
-    write(pair, models, band, out, told)
+    write(pair, ready, band, out, told)
     return {"srcc": effect, "band": band}
 
 
@@ -110,18 +115,29 @@ def band_of(pair: Pair, clips: Clips, share: float = 0.9) -> float:
     return float(np.quantile(reaches, share))
 
 
-def write(pair: Pair, models: Sequence[LibraryModel], band: float, out: Path, told: Mapping[str, str]) -> None:
+def write(pair: Pair, ready: Ready, band: float, out: Path, told: Mapping[str, str]) -> None:
     """Write student and teacher; the teacher's file holds the networks of our own that it needs."""
     assert pair.student is not None and pair.teacher is not None
-    stem = Stem(load_efficientnet_lite().eval().fold())
     teacher = {f"teacher.{name}": value.half() for name, value in pair.teacher.state_dict().items()}
-    for model in models:
-        if isinstance(model, OWN):
+    for model in ready.models:
+        if model.name in pair.teacher.config.models and isinstance(model, OWN):
             teacher |= {f"{model.name}.{name}": value for name, value in model.network().state_dict().items()}
     with written_whole(out / STUDENT_FILE) as part:
-        save_file(student_tensors(stem, pair.student), part, metadata(pair.student, band, told))
+        save_file(student_tensors(ready.stem, pair.student), part, metadata(pair.student, band, told))
     with written_whole(out / TEACHER_FILE) as part:
         save_file(teacher, part, {"config": pair.teacher.config.to_json(), **told})
+
+
+def _stem(out: Path, train: set[str], held_out: set[str], run: Run) -> Stem:
+    """The student's stem, trained on the clips of some films and measured on others', or as it was trained before."""
+    path, stem = out / STEM_FILE, trimmed(EfficientNetLite("lite0"))
+    if not path.exists():
+        mosaics = [read_mosaics([out / "clips"], films) for films in (train, held_out)]
+        trained = train_stem(mosaics[0], mosaics[1], STEM_TRAINING, run)
+        with written_whole(path) as part:
+            save_file(trained.state_dict(), part)
+    stem.load_state_dict(load_file(path))
+    return Stem(stem.eval().fold())
 
 
 def _own_weights(model: LibraryModel, data: Data, config: TrainConfig, out: Path) -> dict[str, Tensor]:

@@ -1,18 +1,21 @@
 """The student: a light network that judges a video alone (METHODS 5, step 5 and inference).
 
 Source: METHODS 5 leaves the network open. Ours looks at three things in each second: fragments at native resolution
-and the whole picture, both through the first blocks of EfficientNet-Lite0, which stay as they are, and small branches
+and the whole picture, both through a stem (`core.video_quality.stem_training`) and small branches
 of its own; and the course of the second, through convolutions over time. What it says of the seconds is averaged over
 the film, brought to the dimension of the quality feature, and classified into the five levels.
 """
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.encoders.efficientnet_lite import EfficientNetLite
@@ -25,7 +28,7 @@ LEVEL_COUNT = 5
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """The shape of a `Student`: widths of its branches, and the length of the quality feature."""
+    """The shape of a `Student`: widths of its branches, length of the quality feature, and what training leaves out."""
 
     fragments: tuple[int, ...] = (96, 128)
     whole: tuple[int, ...] = (48, 64)
@@ -33,6 +36,7 @@ class StudentConfig:
     hidden: int = 256
     quality: int = 128
     dropout: float = 0.2
+    kept: float = 0.5
 
     @property
     def seconds(self) -> int:
@@ -98,8 +102,11 @@ class Student(nn.Module):
         count = len(maps)
         both = self.fragment_branch(maps[:, :2].flatten(0, 1).contiguous(memory_format=torch.channels_last))
         first, second = both.float().unflatten(0, (count, 2)).unbind(1)
-        whole = self.whole_branch(maps[:, 2].contiguous(memory_format=torch.channels_last)).float().mean((2, 3))
-        spatial = [first.mean((2, 3)), first.std((2, 3)), (first - second).abs().mean((2, 3)), whole]
+        whole = self.whole_branch(maps[:, 2].contiguous(memory_format=torch.channels_last)).float()
+        kept, kept_whole = self._kept(first), self._kept(whole)
+        mean = _mean(first, kept)
+        deviation = (_mean((first - mean[:, :, None, None]) ** 2, kept) + 1e-6).sqrt()
+        spatial = [mean, deviation, _mean((first - second).abs(), kept), _mean(whole, kept_whole)]
         return torch.cat([*spatial, self._over_time(course, mask)], 1)
 
     def judge(self, seconds: Tensor) -> Judgement:
@@ -114,6 +121,17 @@ class Student(nn.Module):
         seconds = self.seconds(maps.flatten(0, 1), course.flatten(0, 1), mask.flatten(0, 1))
         return self.judge(seconds.unflatten(0, films).mean(1))
 
+    def _kept(self, maps: Tensor) -> Tensor:
+        """Places of maps (N, C, h, w) that count, (N, 1, h, w): all of them, but a random half while training.
+
+        A place of the fragments is a patch, so each step sees other patches of the same clip.
+        """
+        shape = (len(maps), 1, *maps.shape[2:])
+        if not self.training:
+            return maps.new_ones(shape)
+        kept = (torch.rand(shape, device=maps.device) < self.config.kept).to(maps.dtype)
+        return torch.where(kept.sum((2, 3), keepdim=True) > 0, kept, torch.ones_like(kept))
+
     def _over_time(self, course: Tensor, mask: Tensor) -> Tensor:
         shown = mask[:, None].to(course.dtype)
         x = course.transpose(1, 2) * shown
@@ -123,8 +141,15 @@ class Student(nn.Module):
         return torch.cat([mean, x.amax(2)], 1)
 
 
+def trimmed(network: EfficientNetLite) -> EfficientNetLite:
+    """The network without what lies behind the stem, which is changed in place."""
+    del network.blocks[network.first_block(STEM_STAGES) :]
+    del network.head, network.classifier
+    return network
+
+
 class Stem(nn.Module):
-    """The first blocks of EfficientNet-Lite0, norms folded in, which the student keeps as they are."""
+    """The first stages of EfficientNet-Lite0, taught about faults, norms folded in; the student keeps them so."""
 
     def __init__(self, network: EfficientNetLite) -> None:
         super().__init__()
@@ -134,6 +159,22 @@ class Stem(nn.Module):
         """The maps (N, 80, 14, 14) of pictures (N, 3, 224, 224), values 0 to 255."""
         x = ((views - 127) / 128).contiguous(memory_format=torch.channels_last)
         return self.network.until(x, STEM_STAGES)
+
+
+def padded(courses: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """Courses (…, T_n, 8) of different lengths as one tensor (N, …, T, 8), and its mask (N, …, T)."""
+    longest = max(course.shape[-2] for course in courses)
+    values = np.zeros((len(courses), *courses[0].shape[:-2], longest, courses[0].shape[-1]), np.float32)
+    mask = np.zeros(values.shape[:-1], bool)
+    for row, course in enumerate(courses):
+        values[row, ..., : course.shape[-2], :] = course
+        mask[row, ..., : course.shape[-2]] = True
+    return torch.from_numpy(values), torch.from_numpy(mask)
+
+
+def _mean(maps: Tensor, kept: Tensor) -> Tensor:
+    """The mean (N, C) over the places that count."""
+    return (maps * kept).sum((2, 3)) / kept.sum((2, 3))
 
 
 def _branch(channels: tuple[int, ...]) -> nn.Sequential:

@@ -10,13 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.encoders.image import load_efficientnet_lite
 from core.media.whole_file import written_whole
 from core.runtime import Progress, placement, silent
 from core.video_quality.data import Rung, read_rungs
 from core.video_quality.levels import distribution_of
 from core.video_quality.library import LibraryModel
-from core.video_quality.model import Stem
+from core.video_quality.model import Stem, padded
 from core.video_quality.sampling import Window
 
 STUDENT = "student"
@@ -64,11 +63,10 @@ class Clips:
         return Clips(tuple(self.rungs[row] for row in rows), inputs, self.course[rows], self.mask[rows])
 
 
-def prepare(clips: Path, models: Sequence[LibraryModel], out: Path, progress: Progress = silent) -> None:
-    """Compute what is frozen for every clip file of a folder that has none yet."""
+def prepare(clips: Path, models: Sequence[LibraryModel], stem: Stem, out: Path, progress: Progress = silent) -> None:
+    """Compute what is frozen, of the library's models and the student's stem, for every clip that has none yet."""
     out.mkdir(parents=True, exist_ok=True)
     files = sorted(clips.glob("*.npz"))
-    stem = Stem(load_efficientnet_lite().eval().fold())
     for number, file in enumerate(files):
         progress(number, len(files), file.stem)
         target = out / file.name
@@ -101,17 +99,6 @@ def load(folder: Path, names: Sequence[str] = ()) -> Clips:
                     inputs.setdefault(name, []).append(kept[name])
     joined = {name: torch.from_numpy(np.concatenate(parts)) for name, parts in inputs.items()}
     return Clips(tuple(rungs), joined, *padded(courses))
-
-
-def padded(courses: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """Courses (…, T_n, 8) of different lengths as one tensor (N, …, T, 8), and its mask (N, …, T)."""
-    longest = max(course.shape[-2] for course in courses)
-    values = np.zeros((len(courses), *courses[0].shape[:-2], longest, courses[0].shape[-1]), np.float32)
-    mask = np.zeros(values.shape[:-1], bool)
-    for row, course in enumerate(courses):
-        values[row, ..., : course.shape[-2], :] = course
-        mask[row, ..., : course.shape[-2]] = True
-    return torch.from_numpy(values), torch.from_numpy(mask)
 
 
 def _one(

@@ -25,12 +25,14 @@ from core.video_quality.distortions import LADDERS, PRISTINE, Ladder, Scene
 from core.video_quality.levels import distribution_of
 from core.video_quality.losses import level_loss
 from core.video_quality.metrics import srcc
-from core.video_quality.model import LEVEL_COUNT, STEM_CHANNELS, STEM_STAGES
+from core.video_quality.model import LEVEL_COUNT, STEM_CHANNELS, STEM_STAGES, trimmed
 from core.video_quality.sampling import GRID, PATCH, Pixels, fragments
 from core.video_quality.train import Run, TrainConfig, Training
 
 SCORED = tuple(ladder for ladder in LADDERS if ladder.scores and not ladder.moving and ladder.name != "shake")
 """Ladders whose labels are tables, so that pictures can be spoilt to any strength between two steps."""
+STEM_TRAINING = TrainConfig(epochs=8, batch=24, learning_rate=5e-4)
+"""A rate that a pretrained network bears, and as many epochs as the held-out ranks rose."""
 FRESH = 0.4
 """Share of a batch that is spoilt anew."""
 
@@ -80,10 +82,7 @@ class StemClassifier(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        network = load_efficientnet_lite()
-        del network.blocks[network.first_block(STEM_STAGES) :]
-        del network.head, network.classifier
-        self.stem: EfficientNetLite = network
+        self.stem = trimmed(load_efficientnet_lite())
         self.levels = nn.Linear(2 * STEM_CHANNELS, LEVEL_COUNT)
         self.ladders = nn.Linear(2 * STEM_CHANNELS, len(LADDERS))
 
@@ -127,18 +126,18 @@ def _batch(
     pictures, mos, ladders = [], [], []
     for row in rows:
         if random.random() < FRESH:
-            picture, score, name = _spoilt(clips.clean[random.integers(len(clips.clean))], random)
-            pictures.append(_shuffled(fragments(picture), random))
+            picture, score, name = spoilt(clips.clean[random.integers(len(clips.clean))], random)
+            pictures.append(shuffled(fragments(picture), random))
             mos.append(score)
             ladders.append(went_down(name))
         else:
-            pictures.append(_shuffled(clips.fragments[row, random.integers(4)], random))
+            pictures.append(shuffled(clips.fragments[row, random.integers(4)], random))
             mos.append(clips.mos[row])
             ladders.append(list(clips.ladders[row]))
     return np.stack(pictures), np.array(mos), np.array(ladders, np.float32)
 
 
-def _spoilt(picture: Pixels, random: np.random.Generator) -> tuple[Pixels, float, str]:
+def spoilt(picture: Pixels, random: np.random.Generator) -> tuple[Pixels, float, str]:
     """A picture spoilt by one ladder with a table, to any strength, or left clean one time in four."""
     if random.random() < 0.25:
         return picture, PRISTINE, "clean"
@@ -150,7 +149,7 @@ def _spoilt(picture: Pixels, random: np.random.Generator) -> tuple[Pixels, float
     return ladder.apply(scene, strength)[0], score, ladder.name
 
 
-def _shuffled(mosaic: Pixels, random: np.random.Generator) -> Pixels:
+def shuffled(mosaic: Pixels, random: np.random.Generator) -> Pixels:
     """The patches in another order, each of them mirrored or not."""
     patches = mosaic.reshape(GRID, PATCH, GRID, PATCH, 3).swapaxes(1, 2).reshape(-1, PATCH, PATCH, 3)
     patches = patches[random.permutation(len(patches))]

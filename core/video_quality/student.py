@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from core.encoders.efficientnet_lite import EfficientNetLite
 from core.runtime import place, placement
 from core.video_quality.levels import deviation_of, mean_of
-from core.video_quality.model import STEM_STAGES, Stem, Student, StudentConfig
-from core.video_quality.prepared import padded
+from core.video_quality.model import Stem, Student, StudentConfig, padded, trimmed
 from core.video_quality.sampling import Window
 from core.weights import find_manifest, weights_path
 
@@ -45,9 +44,7 @@ class TrainedStudent(nn.Module):
 
     def __init__(self, config: StudentConfig, band: float) -> None:
         super().__init__()
-        network = EfficientNetLite("lite0").eval().fold()
-        del network.blocks[network.first_block(STEM_STAGES) :]
-        del network.head, network.classifier
+        network = trimmed(EfficientNetLite("lite0")).eval().fold()
         self.stem, self.student, self.band = Stem(network), Student(config), band
 
 
@@ -102,8 +99,7 @@ def read_student(path: Path) -> TrainedStudent:
 
 def student_tensors(stem: Stem, student: Student) -> dict[str, Tensor]:
     """What `read_student` reads: the student in float16; the stem, which does not bear it, in float32."""
-    names = TrainedStudent(student.config, 1.0).stem.state_dict()
-    kept = {f"stem.{name}": tensor.contiguous() for name, tensor in stem.state_dict().items() if name in names}
+    kept = {f"stem.{name}": tensor.contiguous() for name, tensor in stem.state_dict().items()}
     return kept | {f"student.{name}": _half(tensor) for name, tensor in student.state_dict().items()}
 
 

@@ -1,14 +1,14 @@
 """Made-up clips and library models for tests of training: labels that can be read from what the networks are given."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from core.video_quality.data import Rung, faults_of
-from core.video_quality.library import Prepared
+from core.video_quality.library import Kind, Prepared
+from core.video_quality.model import STEM_CHANNELS
 from core.video_quality.prepared import STUDENT, Clips
 from core.video_quality.sampling import Window
 from core.video_quality.train import Data
@@ -17,7 +17,7 @@ from core.video_quality.train import Data
 class Planted:
     """A library model whose prepared numbers tell the label, as clearly as ``clarity`` says: 0 not at all."""
 
-    kind: Literal["image"] = "image"
+    kind: Kind = "image"
     dimensions = 8
 
     def __init__(self, name: str, clarity: float) -> None:
@@ -44,7 +44,7 @@ def clips(count: int, models: Sequence[Planted], seed: int, clarity: float = 0.6
     )
     told = torch.from_numpy(mos).float()
     generator = torch.Generator().manual_seed(seed)
-    maps = torch.randn(count, 1, 3, 40, 28, 28, generator=generator)
+    maps = torch.randn(count, 1, 3, STEM_CHANNELS, 14, 14, generator=generator)
     maps[:, :, :, :8] += clarity * (told - 3)[:, None, None, None, None, None]
     course = torch.randn(count, 1, 4, 8, generator=generator)
     inputs = {STUDENT: maps.half(), **{model.name: model.planted(told, seed) for model in models}}

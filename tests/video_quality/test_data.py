@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from core.encoders.image import load_efficientnet_lite
 from core.errors import ClipTooShortError
 from core.media import EncodeOptions, write_video
 from core.video_quality import prepared
 from core.video_quality.data import LadderConfig, Rung, build, clean_scene, clip_starts, faults_of
 from core.video_quality.distortions import PRISTINE, STEPS, Scene, both, by_name
 from core.video_quality.library import DifferenceModel, FragmentModel, LibraryModel, library
+from core.video_quality.model import Stem, trimmed
 from core.video_quality.prepared import STUDENT
 from core.video_quality.results import FAULTS
 
@@ -42,7 +44,8 @@ def models() -> tuple[LibraryModel, ...]:
 
 @pytest.fixture(scope="module")
 def clips(made: Path) -> prepared.Clips:
-    prepared.prepare(made, models(), made / "prepared")
+    stem = Stem(trimmed(load_efficientnet_lite()).eval().fold())
+    prepared.prepare(made, models(), stem, made / "prepared")
     return prepared.load(made / "prepared")
 
 
@@ -80,7 +83,7 @@ def test_what_was_prepared_is_what_the_models_make_of_the_windows(clips: prepare
     with np.load(file) as kept:
         views = kept["views"]
     assert len(clips) == len(views)
-    assert clips.inputs[STUDENT].shape[1:] == (2, 3, 40, 28, 28)
+    assert clips.inputs[STUDENT].shape[1:] == (2, 3, 80, 14, 14)
     np.testing.assert_array_equal(clips.inputs["fragments"].numpy(), views[:, 0, :2])
     assert clips.mask.sum(2).eq(6).all()
     torch.testing.assert_close(clips.levels.sum(1), torch.ones(len(clips)))

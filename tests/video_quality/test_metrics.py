@@ -11,7 +11,7 @@ RANDOM = np.random.default_rng(0)
 def test_rank_correlation_is_pearson_s_of_the_ranks() -> None:
     x, y = RANDOM.normal(size=(2, 40))
     ranks = [np.argsort(np.argsort(values)) for values in (x, y)]
-    assert srcc(x, y) == pytest.approx(np.corrcoef(*ranks)[0, 1])
+    assert srcc(x, y) == pytest.approx(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def test_any_rising_curve_keeps_the_rank_correlation_and_a_logistic_one_the_linear() -> None:

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from core.encoders.image import load_efficientnet_lite
-from core.video_quality.model import STEM_CHANNELS, STEM_STAGES, Judgement, Stem, Student, StudentConfig
+from core.video_quality.model import STEM_CHANNELS, STEM_STAGES, Judgement, Stem, Student, StudentConfig, trimmed
 from core.video_quality.student import TrainedStudent
 from core.video_quality.teacher import Teacher, TeacherConfig
 
-MAPS = (3, STEM_CHANNELS, 28, 28)
+MAPS = (3, STEM_CHANNELS, 14, 14)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_the_student_is_light() -> None:
 def test_the_stem_is_the_beginning_of_efficientnet() -> None:
     network = load_efficientnet_lite().eval()
     views = torch.randint(0, 256, (2, 3, 224, 224), generator=torch.Generator().manual_seed(1)).float()
-    maps = Stem(network)(views)
+    maps = Stem(trimmed(load_efficientnet_lite()).eval())(views)
     assert maps.shape == (2, *MAPS[1:])
     torch.testing.assert_close(network.onward(maps, STEM_STAGES), network.embed((views - 127) / 128))
 

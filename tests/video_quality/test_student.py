@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from core.encoders.image import load_efficientnet_lite
 from core.video_quality.distortions import Scene
 from core.video_quality.levels import deviation_of, mean_of
-from core.video_quality.model import Stem, Student
+from core.video_quality.model import Stem, Student, trimmed
 from core.video_quality.sampling import Window, window_of
 from core.video_quality.student import QualityScorer, metadata, read_student, student_tensors
 
@@ -20,7 +20,7 @@ from core.video_quality.student import QualityScorer, metadata, read_student, st
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     student, file = Student().eval(), tmp_path_factory.mktemp("weights") / "student.safetensors"
-    stem = Stem(load_efficientnet_lite().eval().fold())
+    stem = Stem(trimmed(load_efficientnet_lite()).eval().fold())
     save_file(student_tensors(stem, student), file, metadata(student, 1.25, {"seed": "1"}))
     return file
 
@@ -35,7 +35,7 @@ def test_a_file_holds_the_stem_and_the_student_in_few_bytes(path: Path) -> None:
     assert network.band == 1.25
     assert path.stat().st_size < 3e6
     pictures = torch.randint(0, 256, (1, 3, 224, 224), generator=torch.Generator().manual_seed(2)).float()
-    whole = Stem(load_efficientnet_lite().eval().fold())
+    whole = Stem(trimmed(load_efficientnet_lite()).eval().fold())
     torch.testing.assert_close(network.stem(pictures), whole(pictures))
 
 
