@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 Row = Mapping[str, Any]
+SIDE_BY_SIDE = Path(__file__).with_name("side_by_side.js")
+"""The script of a component that shows `side_by_side`."""
+JUMP = Path(__file__).with_name("jump.js")
+"""The script of a component whose player jumps to what has ``data-at``."""
 
 
 def file_url(path: str) -> str:
@@ -27,6 +32,28 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def side_by_side(left: Row, right: Row) -> str:
+    """Two players with one control; ``side_by_side.js`` moves them.
+
+    Args:
+        left: ``title``, ``playable`` and ``duration_s``.
+        right: the same, and ``offset_s``: how far its player runs ahead of the left one, None or 0 not at all.
+    """
+    offset = right.get("offset_s") or 0.0
+    where = f", from {duration(offset)}" if offset > 0 else ""
+    players = "".join(
+        f'<figure><video playsinline preload="auto"{muted} aria-label="{escape(row["title"])}" '
+        f'src="{file_url(row["playable"])}"></video><figcaption>{escape(row["title"])}{told}</figcaption></figure>'
+        for row, muted, told in ((left, "", ""), (right, " muted", where))
+    )
+    return (
+        f'<section class="pair" aria-label="Side by side" data-offset="{offset}"><div class="players">{players}</div>'
+        '<div class="controls"><button type="button" data-do="play">Play</button><input type="range" min="0" '
+        f'max="{left["duration_s"]}" step="0.01" value="0" aria-label="Position"><output>0:00</output>'
+        '<button type="button" data-do="close">Close</button></div></section>'
+    )
 
 
 def add_summary(answer: Row) -> str:

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import gradio as gr
 
+from apps.runtime import Jobs
 from core.errors import CancelledError, CoreError
-from core.runtime import PART, Progress
+from core.runtime import PART, Progress, cancellable
 
 
 @contextmanager
@@ -29,3 +30,10 @@ def progress_bar(bar: gr.Progress, counted: str = "file") -> Progress:
         bar(done / max(total, 1), desc=f"{what}{of_parts}")
 
     return report
+
+
+@contextmanager
+def job(jobs: Jobs, request: gr.Request, bar: gr.Progress, counted: str = "file") -> Iterator[Progress]:
+    """A job that its user can stop and see the progress of; see `progress_bar`."""
+    with readable_errors(), jobs.running(request.session_hash) as token:
+        yield cancellable(progress_bar(bar, counted), token)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from core.errors import ParameterError
-from core.runtime import CancelToken
+from core.media import browser_playable, probe, thumbnail, write_preview
+from core.runtime import CancelToken, Progress
 
 HEAVY = "heavy"
 """The concurrency id of every event that decodes, encodes or computes."""
 OUTPUT_AGE_S = 6 * 3600
 """How long the files made for one request are kept."""
+STILL_SIDE_PX = 1280
 
 Pipeline = TypeVar("Pipeline")
 
@@ -116,3 +118,23 @@ def request_folder(settings: AppSettings) -> Path:
         if old.is_dir() and time.time() - old.stat().st_mtime > OUTPUT_AGE_S:
             shutil.rmtree(old, ignore_errors=True)
     return Path(tempfile.mkdtemp(dir=root))
+
+
+def playable(path: Path, settings: AppSettings, progress: Progress) -> Path:
+    """A film itself where browsers play it, otherwise a copy that they do; of a still picture a JPEG.
+
+    Raises:
+        MediaError: the file cannot be read.
+        CancelledError: ``progress`` says so.
+    """
+    info = probe(path)
+    if browser_playable(info):
+        return path
+    folder = request_folder(settings).resolve()
+    if info.is_still:
+        picture = folder / f"{path.stem}.jpg"
+        picture.write_bytes(thumbnail(path, STILL_SIDE_PX))
+        return picture
+    copy = folder / f"{path.stem}.mp4"
+    write_preview(path, copy, progress)
+    return copy

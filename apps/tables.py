@@ -1,10 +1,14 @@
-"""Search results as plain rows, and those rows as files to take away."""
+"""Results as plain rows, and those rows as files to take away."""
 
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import gradio as gr
+
+from apps.runtime import AppSettings, request_folder
 
 Row = Mapping[str, Any]
 COLUMNS = ("file", "rank", "title", "similarity", "score", "relation", "offset_s", "duration_s", "tags", "why", "id",
@@ -24,11 +28,35 @@ def rows_of(file: str, results: Iterable[Row], error: str = "") -> list[dict[str
 
 
 def write_tables(rows: Sequence[Row], folder: Path, name: str) -> tuple[str, str]:
-    """Write rows as ``<name>.csv`` and ``<name>.json`` into a folder; return the two paths."""
+    """Write rows, at least one, all with the same columns, as ``<name>.csv`` and ``<name>.json``; return the paths.
+
+    In CSV a list becomes its parts, separated by commas.
+    """
     sheet, data = folder / f"{name}.csv", folder / f"{name}.json"
     with sheet.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
+        writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
-        writer.writerows({**row, "tags": ", ".join(row["tags"])} for row in rows)
+        writer.writerows({column: _in_csv(value) for column, value in row.items()} for row in rows)
     data.write_text(json.dumps({"results": list(rows)}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return str(sheet), str(data)
+
+
+def export_buttons(what: str = "") -> tuple[gr.DownloadButton, gr.DownloadButton]:
+    """The two buttons that `exports` fills, out of use."""
+    with gr.Row():
+        sheet, data = (
+            gr.DownloadButton(f"{kind}{what}", size="sm", interactive=False, min_width=120) for kind in ("CSV", "JSON")
+        )
+    return sheet, data
+
+
+def exports(settings: AppSettings, rows: Sequence[Row], name: str) -> tuple[Any, Any]:
+    """Download buttons for rows, in CSV and in JSON; out of use when there is no row."""
+    if not rows:
+        return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
+    files = write_tables(rows, request_folder(settings).resolve(), name)
+    return gr.DownloadButton(value=files[0], interactive=True), gr.DownloadButton(value=files[1], interactive=True)
+
+
+def _in_csv(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value

@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from apps import cards, video_search_cards
-from apps.runtime import HEAVY, AppSettings, request_folder
-from apps.tables import rows_of, write_tables
+from apps.runtime import HEAVY, AppSettings
+from apps.tables import exports, rows_of
 from apps.video_search_handlers import Answer, Handlers
 from apps.video_search_layout import (
     BatchWidgets,
@@ -63,14 +63,6 @@ class Drawing:
         return video_search_cards.search_results(answer, above), *exports(self.settings, rows, "similar-videos")
 
 
-def exports(settings: AppSettings, rows: list[dict[str, Any]], name: str) -> tuple[Any, Any]:
-    """Download buttons for rows, in CSV and in JSON; out of use when there is no row."""
-    if not rows:
-        return gr.DownloadButton(interactive=False), gr.DownloadButton(interactive=False)
-    files = write_tables(rows, request_folder(settings).resolve(), name)
-    return gr.DownloadButton(value=files[0], interactive=True), gr.DownloadButton(value=files[1], interactive=True)
-
-
 def after_mark(answer: Answer, video_id: str, marked: bool) -> Answer:
     """An answer without a result that was marked as not similar; or with it again, where it was."""
     results, left_out = answer["results"], answer["not_similar"]
@@ -94,7 +86,7 @@ def _wire_search(handlers: Handlers, ui: SearchWidgets, drawing: Drawing, found:
 
     def compare(answer: Answer, event: gr.EventData) -> str:
         (row,) = (row for row in answer["results"] if row["id"] == event.id)
-        return video_search_cards.side_by_side(answer["query"], row)
+        return cards.side_by_side(answer["query"], row)
 
     inputs = [ui.query, ui.top, ui.tags, ui.mode]
     answered = ui.find.click(handlers.video_search_find, inputs, found, show_progress_on=ui.results, **_heavy(handlers))

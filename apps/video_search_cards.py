@@ -28,23 +28,6 @@ def search_results(answer: Row, above: float = EVERYTHING) -> str:
     return _remarks(answer, above) + cards
 
 
-def side_by_side(query: Row, result: Row) -> str:
-    """Two players with one control; ``side_by_side.js`` moves them."""
-    offset = result["offset_s"] or 0.0
-    where = f", from {duration(offset)}" if offset > 0 else ""
-    players = "".join(
-        f'<figure><video playsinline preload="auto"{muted} aria-label="{escape(row["title"])}" '
-        f'src="{file_url(row["playable"])}"></video><figcaption>{escape(row["title"])}{told}</figcaption></figure>'
-        for row, muted, told in ((query, "", ""), (result, " muted", where))
-    )
-    return (
-        f'<section class="pair" aria-label="Side by side" data-offset="{offset}"><div class="players">{players}</div>'
-        '<div class="controls"><button type="button" data-do="play">Play</button><input type="range" min="0" '
-        f'max="{query["duration_s"]}" step="0.01" value="0" aria-label="Position"><output>0:00</output>'
-        '<button type="button" data-do="close">Close</button></div></section>'
-    )
-
-
 def table(rows: Sequence[Row]) -> str:
     """The rows of `apps.tables.rows_of`, for many queries at once; an error takes the place of its results."""
     if not rows:

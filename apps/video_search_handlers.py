@@ -13,11 +13,11 @@ from typing import Any
 
 import gradio as gr
 
-from apps.feedback import progress_bar, readable_errors
-from apps.runtime import AppSettings, Jobs, Once, request_folder
+from apps.feedback import job, readable_errors
+from apps.runtime import AppSettings, Jobs, Once, playable
 from core.errors import CancelledError, MediaError, ParameterError
-from core.media import browser_playable, limits_from_environment, probe, write_preview
-from core.runtime import Progress, cancellable, part_of
+from core.media import limits_from_environment, probe
+from core.runtime import Progress, part_of
 from core.store import Record
 from core.video_search import SearchAnswer, SearchConfig, SearchRequest, SimilarVideo, VideoSearch
 from core.video_search.fine_tuning import SequenceConfig, TrainConfig, fine_tune
@@ -66,7 +66,7 @@ class Handlers:
             bar: shows progress; filled in by gradio.
         """
         answer: Answer = {"results": [], "errors": [], "stopped": False, "finished": False}
-        with self._job(request, bar) as report_progress:
+        with job(self.jobs, request, bar) as report_progress:
             if not videos:
                 raise ParameterError("There is nothing to add yet: choose one or more video files first.")
             try:
@@ -91,18 +91,13 @@ class Handlers:
             request: who asks; filled in by gradio.
             bar: shows progress; filled in by gradio.
         """
-        with self._job(request, bar) as report:
+        with job(self.jobs, request, bar) as report:
             if not video:
                 raise ParameterError("Choose a video to compare with first, or click one in the library.")
             path = Path(video)
             query_id, answer = self._found(path, SearchRequest(int(top), split_tags(tags), mode), report)
-            info = probe(path)
-            playable = path
-            if not browser_playable(info):
-                playable = request_folder(self.settings).resolve() / f"{path.stem}.mp4"
-                write_preview(path, playable, report)
-            query = {"id": query_id, "title": path.stem, "duration_s": float(info.duration_s)}
-            return {"query": query | {"playable": str(playable)}, **answer}
+            query = {"id": query_id, "title": path.stem, "duration_s": float(probe(path).duration_s)}
+            return {"query": query | {"playable": str(playable(path, self.settings, report))}, **answer}
 
     def video_search_find_many(  # noqa: PLR0913  # see above
         self, videos: list[str], top: int, tags: str, mode: Mode, request: gr.Request, bar: gr.Progress = BAR
@@ -118,7 +113,7 @@ class Handlers:
             bar: shows progress; filled in by gradio.
         """
         answer: Answer = {"results": [], "stopped": False}
-        with self._job(request, bar) as report:
+        with job(self.jobs, request, bar) as report:
             if not videos:
                 raise ParameterError("Choose one or more videos to compare with first.")
             wanted = SearchRequest(int(top), split_tags(tags), mode)
@@ -204,7 +199,7 @@ class Handlers:
             request: who asks; filled in by gradio.
             bar: shows progress; filled in by gradio.
         """
-        with self._job(request, bar, counted="") as report, self._only_one_fine_tuning():
+        with job(self.jobs, request, bar, counted="") as report, self._only_one_fine_tuning():
             search, folder = self.search(), self._training_folder(int(epochs))
 
             def told(done: int, total: int, what: str) -> None:
@@ -218,12 +213,6 @@ class Handlers:
     def video_search_cancel(self, request: gr.Request) -> Answer:
         """Stop your running jobs; what they finished before is kept."""
         return {"stopped": self.jobs.cancel(request.session_hash)}
-
-    @contextmanager
-    def _job(self, request: gr.Request, bar: gr.Progress, counted: str = "file") -> Iterator[Progress]:
-        """A job that its user can stop and see the progress of."""
-        with readable_errors(), self.jobs.running(request.session_hash) as token:
-            yield cancellable(progress_bar(bar, counted), token)
 
     @contextmanager
     def _only_one_fine_tuning(self) -> Iterator[None]:

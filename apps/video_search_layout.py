@@ -1,11 +1,11 @@
 """The components of the similar-video tab, in the order in which they are seen."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import gradio as gr
 
-from apps.cards import status
+from apps.cards import SIDE_BY_SIDE, status
+from apps.tables import export_buttons
 from apps.video_search_cards import EVERYTHING
 
 FILE_TYPES = ["video", ".mkv", ".ts", ".webp", ".gif", ".apng", "image"]
@@ -18,7 +18,6 @@ ACTIONS = """element.addEventListener("click", ({target}) => {
   else trigger("mark", told);
 });"""
 """The buttons of the cards become events ``compare`` and ``mark`` of the results."""
-SIDE_BY_SIDE = Path(__file__).with_name("side_by_side.js")
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def search_column() -> tuple[SearchWidgets, BatchWidgets]:
         above = gr.Slider(
             EVERYTHING, 1, value=EVERYTHING, step=0.01, label="Only above score …", info="At the far left: all"
         )
-        exports = _exports()
+        exports = export_buttons()
     batch = _batch_corner()
     pair = gr.HTML(js_on_load=SIDE_BY_SIDE.read_text(encoding="utf-8"), elem_id="video-search-pair")
     results = gr.HTML(
@@ -145,13 +144,5 @@ def _batch_corner() -> BatchWidgets:
             find = gr.Button("Find similar for each", variant="primary", min_width=120)
             stop = gr.Button("Stop comparing", min_width=190, scale=0)
         table = gr.HTML(status(""), elem_id="video-search-batch")
-        exports = _exports(" of the table")
+        exports = export_buttons(" of the table")
     return BatchWidgets(queries, find, stop, table, exports)
-
-
-def _exports(what: str = "") -> tuple[gr.DownloadButton, gr.DownloadButton]:
-    with gr.Row():
-        sheet, data = (
-            gr.DownloadButton(f"{kind}{what}", size="sm", interactive=False, min_width=120) for kind in ("CSV", "JSON")
-        )
-    return sheet, data

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -41,11 +42,12 @@ def thumbnail(
 
 def jpeg(pixels: NDArray[np.uint8], max_side_px: int | None = None) -> bytes:
     """A JPEG of a picture, uint8 (H, W, 3), its longer side at most ``max_side_px``."""
-    image = Image.fromarray(pixels)
-    if max_side_px is not None:
-        image.thumbnail((max_side_px, max_side_px))
+    side = max(pixels.shape[:2])
+    if max_side_px is not None and side > max_side_px:
+        height, width = (max(1, round(length * max_side_px / side)) for length in pixels.shape[:2])
+        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
 
 

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from core.media import EncodeOptions, write_video
+from tests.apps.visitor import FLAGS, Visitor
 from tests.factories import moving_clip
 from tests.scenes import PLACES, Canvas, scene
+from tests.video_quality.scorer import Brightness
 
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
-SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 
 
 class Server:
@@ -67,8 +69,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, connections: list[str]) -> 
 def serving(folder: Path, foreign: list[str]) -> Iterator[Server]:
     """The app with all that it keeps in a folder."""
     from app import launch
+    from apps import video_quality_handlers
     from apps.runtime import AppSettings
 
+    vars(video_quality_handlers)["QualityScorer"] = Brightness  # the app is tested here, not what the network says
     settings = AppSettings(
         library=str(folder / "videos"),
         files=str(folder / "files"),
@@ -124,3 +128,19 @@ def chromium() -> str:
     if not path:
         pytest.fail("The browser tests need Chromium: install the packages of tests/packages.txt.")
     return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser, server: Server) -> Iterator[Visitor]:
+    visitor = Visitor(browser, server.url)
+    yield visitor
+    visitor.context.close()
+    assert all(host == "" or host.startswith(LOOPBACK) for host in visitor.hosts), visitor.hosts

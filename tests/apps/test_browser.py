@@ -3,72 +3,17 @@
 import csv
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.apps.conftest import LOOPBACK, SCREENSHOTS, Server, journey, serving
+from tests.apps.conftest import Server, journey, serving
+from tests.apps.visitor import Visitor
 from tests.factories import moving_clip
 from tests.scenes import scene
 
 pytestmark = pytest.mark.browser
-PATIENCE_MS = 120_000
-expect.set_options(timeout=PATIENCE_MS)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--mute-audio"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-class Visitor:
-    """One person with a browser window of their own; every host that the page asks is noted."""
-
-    def __init__(self, browser: Browser, url: str, width: int = 1366, height: int = 900) -> None:
-        self.context: BrowserContext = browser.new_context(viewport={"width": width, "height": height})
-        self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(PATIENCE_MS)
-        self.hosts: set[str] = set()
-        self.page.on("request", lambda request: self.hosts.add(re.sub(r"^\w+:(//)?([^/:]*).*", r"\2", request.url)))
-        self.page.goto(url)
-        expect(self.page.get_by_role("button", name="Add to library")).to_be_visible()
-
-    def choose(self, label: str, *paths: Path) -> None:
-        """Upload files, and wait until the server has them all: only then does their zone offer them as links."""
-        zone = self.page.locator(".block", has_text=label).last
-        zone.locator("input[type=file]").first.set_input_files([str(path) for path in paths])
-        for path in paths:
-            expect(zone.locator(f'a[download="{path.name}"]')).to_be_visible()
-
-    def add(self, *paths: Path) -> None:
-        self.choose("Videos to add", *paths)
-        self.page.get_by_role("button", name="Add to library").click()
-
-    def find(self, path: Path) -> None:
-        self.choose("Video to compare with", path)
-        self.page.get_by_role("button", name="Find similar", exact=True).click()
-
-    def unfold(self, title: str) -> None:
-        self.page.get_by_role("button", name=title).click()
-
-    def photograph(self, name: str) -> None:
-        SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
-
-
-@pytest.fixture
-def visitor(browser: Browser, server: Server) -> Iterator[Visitor]:
-    visitor = Visitor(browser, server.url)
-    yield visitor
-    visitor.context.close()
-    assert all(host == "" or host.startswith(LOOPBACK) for host in visitor.hosts), visitor.hosts
 
 
 @pytest.fixture(scope="module")

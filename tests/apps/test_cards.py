@@ -46,7 +46,7 @@ def drawn(title: str) -> list[str]:
     tuned = {"before": FIGURE, "after": FIGURE, "switched": True, "lost": [title]}
     return [
         video_search_cards.search_results(answer),
-        video_search_cards.side_by_side(answer["query"], answer["results"][0]),
+        cards.side_by_side(answer["query"], answer["results"][0]),
         video_search_cards.table(rows),
         video_search_cards.fine_tuned(tuned),
     ]

@@ -22,7 +22,9 @@ from tests.scenes import scene
 
 PATIENCE_S = 120
 WORDS = ("add", "find", "find_many", "recommend", "mark", "list", "remove", "fine_tune", "cancel")
-ENDPOINTS = {f"/video_search_{word}" for word in WORDS}
+ENDPOINTS = {f"/video_search_{word}" for word in WORDS} | {
+    f"/video_quality_{word}" for word in ("score", "compare", "cancel")
+}
 
 
 @pytest.fixture(scope="module")

@@ -95,8 +95,8 @@ def measured(path: Path, quality: VideoQuality, rounds: int) -> list[list[str]]:
         for name, job in jobs.items():
             costs[name].append(cost(job))
     info = probe(path)
-    rate_mb = 8e-6 * path.stat().st_size / float(info.duration_s)
-    film = f"{path.name}, {info.width} × {info.height}, {float(info.frame_rate):.4g} Hz, {info.codec}, {rate_mb:.1f} Mbit/s"
+    megabits = 8e-6 * path.stat().st_size / float(info.duration_s)
+    film = f"{path.name}, {info.width} × {info.height}, {float(info.frame_rate):.4g} Hz, {megabits:.1f} Mb/s"
     least = costs["decoding alone"]
     rows = []
     for name, told in costs.items():

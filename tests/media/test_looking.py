@@ -13,6 +13,7 @@ from core.media import (
     VideoReader,
     browser_playable,
     contact_sheet,
+    jpeg,
     probe,
     read_audio,
     shot_boundaries,
@@ -52,6 +53,14 @@ class TestThumbnails:
 
     def test_small_films_are_not_enlarged(self, clips: Clips) -> None:
         assert Image.open(io.BytesIO(thumbnail(clips("h264.mp4"), max_side_px=999))).size == (160, 120)
+
+    @pytest.mark.parametrize(("side", "size"), [(None, (160, 120)), (999, (160, 120)), (80, (80, 60)), (1, (1, 1))])
+    def test_a_picture_in_memory_becomes_a_jpeg_of_it_no_larger_than_asked(
+        self, side: int | None, size: tuple[int, int]
+    ) -> None:
+        picture = Image.open(io.BytesIO(jpeg(numbered_picture(77), side)))
+        assert (picture.format, picture.size) == ("JPEG", size)
+        assert side == 1 or number_of(np.asarray(picture)) == 77
 
 
 class TestContactSheets:
