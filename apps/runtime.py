@@ -32,7 +32,10 @@ class AppSettings:
     library: str = field(
         default="library/videos", metadata={"help": "folder or object-storage address of the video library"}
     )
-    files: str = field(default="library/files", metadata={"help": "folder for the copies of the videos added"})
+    music: str = field(
+        default="library/music", metadata={"help": "folder or object-storage address of the music library"}
+    )
+    files: str = field(default="library/files", metadata={"help": "folder for the copies of what was added"})
     models: str = field(default="library/models", metadata={"help": "folder for the models fine-tuned on the library"})
     output: str = field(default="output", metadata={"help": "folder for files made for one request"})
     host: str = field(default="", metadata={"help": "address to listen on; 127.0.0.1 when empty"})

@@ -71,6 +71,7 @@ def serving(folder: Path, foreign: list[str]) -> Iterator[Server]:
 
     settings = AppSettings(
         library=str(folder / "videos"),
+        music=str(folder / "music"),
         files=str(folder / "files"),
         models=str(folder / "models"),
         output=str(folder / "output"),

@@ -61,7 +61,7 @@ def film(
 
     def picture(number: int) -> NDArray[np.uint8]:
         shot = sum(number / frame_rate >= cut - 1e-6 for cut in cuts_s)
-        return numbered_picture(number, 96, 64, seed=100 + shot)
+        return numbered_picture(0, 96, 64, seed=100 + shot)
 
     frames = (picture(number) for number in range(round(duration_s * frame_rate)))
     clip = None if sound is None else AudioClip(sound, RATE)
