@@ -1,11 +1,13 @@
 """The moment of a track that fits a film: where in it to begin.
 
-A window of the film's length slides over the track from bar to bar. What counts: cuts that fall on onsets, loudness
-that follows the motion, likeness of the window's sound to the film, and an opening that is not a quiet intro.
+A window of the film's length slides over the track from beat to beat, and prefers the beginnings of bars. What counts:
+cuts that fall on onsets, loudness that follows the motion, likeness of the window's sound to the film, and an opening
+that is not a quiet intro.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +17,18 @@ from core.music_matching.results import Moment
 from core.music_matching.rhythm import ENERGY_RATE, ONSET_RATE, Rhythm
 
 Curve = NDArray[np.floating]
-WEIGHTS = {"cuts": 0.4, "motion": 0.4, "likeness": 0.3, "opening": 0.25}
+WEIGHTS = {"cuts": 0.5, "motion": 1.5, "likeness": 0.3, "opening": 0.5, "bar": 0.3}
+"""Cuts and likeness are in deviations from what the track has elsewhere, motion in those of a correlation (Fisher)."""
 TOLERANCE_S = 0.08
 """A cut and an onset so near to each other are seen and heard as one."""
 OPENING_S = 3.0
+_INDEPENDENT_S = 2.0
+"""Motion and loudness are worth one independent value in so many seconds."""
 _MANY_CUTS = 6
 _LOUDNESS_RANGE_DB = 12.0
 _GRID_S = 0.5
 _SHORTEST_S = 2.0
+_GOOD_FIT = 6.0
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,21 @@ class TrackCurves:
     windows: Vectors
     window_step_s: float
 
+    @cached_property
+    def near_onsets(self) -> Curve:
+        """The strongest onset within `TOLERANCE_S` of every moment."""
+        reach = max(1, round(TOLERANCE_S * ONSET_RATE))
+        padded, count = np.pad(self.rhythm.onsets, reach, mode="edge"), len(self.rhythm.onsets)
+        return np.max([padded[shift : shift + count] for shift in range(2 * reach + 1)], axis=0)
+
+    @cached_property
+    def smooth_energy(self) -> Curve:
+        """Loudness smoothed over a second."""
+        return _smooth(self.rhythm.energy_db, round(ENERGY_RATE))
+
 
 def best_moment(video: VideoFeatures, vector: Vectors, track: TrackCurves) -> Moment:
-    """The best beginning in a track for a film.
+    """The best beginning in a track for a film; `reasons_of` tells why.
 
     Args:
         video: the film; cuts and motion may be missing.
@@ -51,71 +69,71 @@ def best_moment(video: VideoFeatures, vector: Vectors, track: TrackCurves) -> Mo
         track: the music.
     """
     starts = candidate_starts(track, video.duration_s)
+    independent = max(1.0, min(video.duration_s, len(video.motion) / MOTION_RATE) / _INDEPENDENT_S)
     parts = {
-        "cuts": cut_fit(video.cuts_s, track.rhythm.onsets, starts),
-        "motion": motion_fit(video.motion, track.rhythm.energy_db, starts),
-        "likeness": likeness(vector, track, starts, video.duration_s),
+        "cuts": min(1.0, len(video.cuts_s) / _MANY_CUTS) * _standardised(cut_fit(video.cuts_s, track, starts)[None])[0],
+        "motion": np.arctanh(0.99 * motion_fit(video.motion, track, starts)) * np.sqrt(independent),
+        "likeness": _standardised(likeness(vector, track, starts, video.duration_s)[None])[0],
         "opening": opening(track.rhythm.energy_db, starts),
+        "bar": np.isin(starts, track.rhythm.downbeats_s).astype(float),
     }
     total = np.sum([WEIGHTS[name] * values for name, values in parts.items()], axis=0)
     best = int(np.argmax(total))
     start_s = float(starts[best])
     end_s = min(track.duration_s, start_s + video.duration_s)
-    told = _reasons(video, track, start_s, {name: float(values[best]) for name, values in parts.items()})
-    return Moment(start_s, end_s, float(total[best]), told)
+    return Moment(start_s, end_s, float(np.tanh(total[best] / _GOOD_FIT)))
 
 
 def candidate_starts(track: TrackCurves, wanted_s: float) -> Curve:
-    """Where a window may begin: on downbeats, else on beats, else every half second; at 0 where nothing else fits.
+    """Where a window may begin: on beats, else every half second; at 0 where nothing else fits.
 
     The window ends within the track, unless the film is longer: then it begins in the first half, and is looped.
     """
     last = track.duration_s - wanted_s if wanted_s <= track.duration_s else track.duration_s / 2
-    for places in (track.rhythm.downbeats_s, track.rhythm.beats_s):
-        fitting = places[places <= last]
-        if len(fitting):
-            return fitting
-    return np.arange(0, max(last, 0) + 1e-6, _GRID_S)
+    fitting = track.rhythm.beats_s[track.rhythm.beats_s <= last]
+    return fitting if len(fitting) else np.arange(0, max(last, 0) + 1e-6, _GRID_S)
 
 
-def cut_fit(cuts_s: Curve, onsets: Curve, starts: Curve) -> Curve:
+def cut_fit(cuts_s: Curve, track: TrackCurves, starts: Curve) -> Curve:
     """How much stronger onsets are at the cuts than elsewhere: (K,), about 0 by chance, at most 1.
 
     The mean of the strongest onset within `TOLERANCE_S` of each cut, less what any moment of the track has on average,
-    in units of what is left to full strength. Few cuts prove little, and count for less.
+    in units of what is left to full strength.
     """
-    if not len(cuts_s) or not len(onsets):
+    near = track.near_onsets
+    if not len(cuts_s) or not len(near):
         return np.zeros(len(starts))
-    reach = max(1, round(TOLERANCE_S * ONSET_RATE))
-    padded = np.pad(onsets, reach, mode="edge")
-    near = np.max([padded[shift : shift + len(onsets)] for shift in range(2 * reach + 1)], axis=0)
     places = np.round((starts[:, None] + cuts_s[None]) * ONSET_RATE).astype(int)
-    at_cuts = np.where(places < len(near), near[np.minimum(places, len(near) - 1)], near.mean()).mean(1)
-    sure = min(1.0, len(cuts_s) / _MANY_CUTS)
-    return sure * (at_cuts - near.mean()) / max(1 - float(near.mean()), 1e-3)
+    usual = float(near.mean())
+    at_cuts = np.where(places < len(near), near[np.minimum(places, len(near) - 1)], usual).mean(1)
+    return (at_cuts - usual) / max(1 - usual, 1e-3)
 
 
-def motion_fit(motion: Curve, energy_db: Curve, starts: Curve) -> Curve:
+def motion_fit(motion: Curve, track: TrackCurves, starts: Curve) -> Curve:
     """The correlation of the picture's motion with the music's loudness in each window: (K,), -1 to 1.
 
     Both are smoothed over a second; 0 where one of them does not change, or the film is shorter than two seconds.
     """
-    if len(motion) < _SHORTEST_S * MOTION_RATE or not len(energy_db):
+    loud = track.smooth_energy
+    if len(motion) < _SHORTEST_S * MOTION_RATE or not len(loud):
         return np.zeros(len(starts))
     times = np.arange(len(motion)) / MOTION_RATE
-    moving = _standardised(_smooth(motion, round(MOTION_RATE))[None])
-    places = np.round((starts[:, None] + times[None]) * ENERGY_RATE).astype(int)
-    loud = _smooth(energy_db, round(ENERGY_RATE))[np.minimum(places, len(energy_db) - 1)]
-    return (moving * _standardised(loud)).mean(1)
+    moving = _standardised(_smooth(motion, round(MOTION_RATE))[None])[0].astype(np.float32)
+    places = np.rint((starts[:, None] + times[None]) * ENERGY_RATE).astype(np.int32)
+    windows = loud.astype(np.float32)[np.minimum(places, len(loud) - 1)]
+    windows -= windows.mean(1, keepdims=True)
+    deviations = np.sqrt(np.einsum("kn,kn->k", windows, windows) / len(times))
+    together = windows @ moving / len(times)
+    return np.where(deviations > 1e-3, np.clip(together / np.maximum(deviations, 1e-3), -1, 1), 0.0)
 
 
 def likeness(vector: Vectors, track: TrackCurves, starts: Curve, duration_s: float) -> Curve:
-    """How alike film and window are, less the mean of the track: (K,)."""
-    cosines = track.windows @ vector
-    step = track.window_step_s
-    spans = [slice(int(s / step), max(int(s / step) + 1, round((s + duration_s) / step) - 2)) for s in starts]
-    means = np.array([cosines[span].mean() if len(cosines[span]) else cosines[-1] for span in spans])
-    return means - cosines.mean()
+    """How alike film and window are: (K,), the mean cosine of the track's parts in it."""
+    sums = np.concatenate([[0.0], np.cumsum(track.windows @ vector)])
+    first = np.minimum((starts / track.window_step_s).astype(int), len(sums) - 2)
+    last = np.round((starts + duration_s) / track.window_step_s).astype(int) - 2
+    last = np.minimum(np.maximum(last, first + 1), len(sums) - 1)
+    return (sums[last] - sums[first]) / (last - first)
 
 
 def opening(energy_db: Curve, starts: Curve) -> Curve:
@@ -139,21 +157,25 @@ def _standardised(rows: Curve) -> Curve:
     return np.where(deviation > 1e-6, centred / np.maximum(deviation, 1e-6), 0.0)
 
 
-def _reasons(video: VideoFeatures, track: TrackCurves, start_s: float, parts: dict[str, float]) -> tuple[str, ...]:
+def reasons_of(video: VideoFeatures, track: TrackCurves, moment: Moment) -> tuple[str, ...]:
+    """Why a moment was chosen, in words."""
     told: list[str] = []
-    rhythm = track.rhythm
+    rhythm, start_s, starts = track.rhythm, moment.start_s, np.array([moment.start_s])
     where = f"{int(start_s) // 60}:{int(start_s) % 60:02}"
-    if len(rhythm.downbeats_s) and float(np.abs(rhythm.downbeats_s - start_s).min()) < 1e-3:
-        told.append(f"begins on a downbeat at {where}")
-    if parts["cuts"] > 0.1:
+    for name, places in (("downbeat", rhythm.downbeats_s), ("beat", rhythm.beats_s)):
+        if len(places) and float(np.abs(places - start_s).min()) < 1e-3:
+            told.append(f"begins on a {name} at {where}")
+            break
+    if len(video.cuts_s) and float(cut_fit(video.cuts_s, track, starts)[0]) > 0.1:
         hits = _cuts_on_onsets(video.cuts_s, rhythm.onsets, start_s)
         told.append(f"{hits} of {len(video.cuts_s)} cuts fall on onsets")
-    if parts["motion"] > 0.25:
-        told.append(f"its loudness follows the motion (correlation {parts['motion']:.2f})")
-    intro = float(opening(rhythm.energy_db, np.zeros(1))[0])
-    if start_s > 1 and intro < -0.3 and parts["opening"] > intro + 0.3:
+    follows = float(motion_fit(video.motion, track, starts)[0])
+    if follows > 0.25:
+        told.append(f"its loudness follows the motion (correlation {follows:.2f})")
+    intro, here = (float(opening(rhythm.energy_db, np.array([at]))[0]) for at in (0.0, start_s))
+    if start_s > 1 and intro < -0.3 and here > intro + 0.3:
         told.append("passes over the quiet intro")
-    elif parts["opening"] > 0.1:
+    elif here > 0.1:
         told.append("opens strongly")
     return tuple(told)
 

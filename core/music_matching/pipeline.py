@@ -19,7 +19,7 @@ from core.music_matching.laying import Music, lay
 from core.music_matching.listening import Listener, Words
 from core.music_matching.looking import Watcher
 from core.music_matching.model import TwoTowers, load_model
-from core.music_matching.moments import best_moment
+from core.music_matching.moments import best_moment, reasons_of
 from core.music_matching.results import AddReport, LaidFilm, MatchAnswer, Moment, MusicMatch
 from core.music_matching.rows import NO_LICENCE, Credits, StoredTrack, stored_track, track_record
 from core.music_matching.steering import Steer, steer
@@ -170,7 +170,7 @@ class MusicMatching:
         best = [int(index) for index in np.argsort(-total, kind="stable")[: request.top]]
         why = self._reasons(video, tracks, best, asked)
         found = tuple(
-            _matched(tracks[i], float(scores[i]), moments[i], (*told, *moments[i].reasons))
+            _matched(tracks[i], float(scores[i]), moments[i], (*told, *reasons_of(video, tracks[i].curves, moments[i])))
             for i, told in zip(best, why, strict=True)
         )
         return MatchAnswer(found, video, 0.0, time.perf_counter() - started, asked.unknown)
@@ -251,10 +251,11 @@ class MusicMatching:
     ) -> list[tuple[str, ...]]:
         library = [track.features for track in tracks]
         feelings, loud = reasons.moods(library, musicnn_tags("msd")), reasons.energies(library)
+        vectors = reasons.word_vectors([video.keywords, *(library[i].keywords for i in best)], self.words.encoder)
         told = []
         for i in best:
             parts = [
-                reasons.shared_words(video, library[i], self.words.encoder),
+                reasons.shared_words(video, library[i], vectors),
                 feelings[i],
                 reasons.tempo(library[i]),
                 loud[i],

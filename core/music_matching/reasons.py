@@ -1,11 +1,12 @@
 """Why a track goes with a film, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from core.encoders.text import TextEncoder
 from core.music_matching.features import TrackFeatures, Vectors, VideoFeatures, logits
+from core.music_matching.keywords import Keyword
 from core.music_matching.steering import across
 
 SHARED = 0.5
@@ -17,13 +18,19 @@ _UNUSUAL = 0.8
 _NO_MOODS = frozenset({"00s", "60s", "70s", "80s", "90s", "weird", "man", "woman", "male", "female"})
 
 
-def shared_words(video: VideoFeatures, track: TrackFeatures, encoder: TextEncoder) -> str:
+def word_vectors(parts: Iterable[Sequence[Keyword]], encoder: TextEncoder) -> dict[str, Vectors]:
+    """The vectors of all words of some keywords, each made once."""
+    words = list(dict.fromkeys(keyword.word for part in parts for keyword in part))
+    return dict(zip(words, encoder.encode(words), strict=True)) if words else {}
+
+
+def shared_words(video: VideoFeatures, track: TrackFeatures, vectors: Mapping[str, Vectors]) -> str:
     """The pairs of keywords that mean the same, as a phrase; empty where there are none."""
     seen = [keyword.word for keyword in video.keywords]
     heard = [keyword.word for keyword in track.keywords]
     if not seen or not heard:
         return ""
-    likeness = encoder.encode(seen) @ encoder.encode(heard).T
+    likeness = np.stack([vectors[word] for word in seen]) @ np.stack([vectors[word] for word in heard]).T
     order = np.argsort(-likeness, axis=None)[:MOST_SHARED]
     pairs = [(seen[i], heard[j]) for i, j in zip(*np.unravel_index(order, likeness.shape), strict=True)
              if likeness[i, j] >= SHARED]  # fmt: skip

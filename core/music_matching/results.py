@@ -23,16 +23,14 @@ class Moment:
     """The part of a track that fits a film best.
 
     Attributes:
-        start_s: where in the track it begins, on a downbeat where there are any.
+        start_s: where in the track it begins, on a beat where there are any.
         end_s: where it ends; before ``start_s + duration`` of the film where the track has to be looped.
-        fit: how well it goes with cuts, motion and the film as a whole, about -1 to 1.
-        reasons: in words.
+        fit: how well it goes with cuts, motion and the film as a whole, -1 to 1.
     """
 
     start_s: float
     end_s: float
     fit: float
-    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 
+from core.errors import MediaError
 from core.media import read_audio, sound_files
 from core.media.limits import DEFAULT_LIMITS
 from core.music_matching import LayConfig, MatchConfig, MatchRequest, MusicMatching
@@ -49,7 +50,10 @@ def edited_to(wave: np.ndarray, start_s: float, seed: int) -> VideoFeatures:
 
 
 def moments(files: Sequence[str], each: int = 3) -> str:
-    """Films cut to known parts of tracks look for them; what of it is found, and how near a beat it begins."""
+    """Films cut to known parts of tracks look for them; what of it is found, and how near a beat it begins.
+
+    The parts begin on beats that librosa finds by itself, at another resolution than the tool's.
+    """
     overlaps, alone, beats = [], [], []
     for number, file in enumerate(files):
         wave = read_audio(file, SAMPLE_RATE, mono=True, duration_s=300).samples[:, 0]
@@ -61,6 +65,8 @@ def moments(files: Sequence[str], each: int = 3) -> str:
         random = np.random.default_rng(number)
         for _ in range(each):
             start = float(random.uniform(0, track.duration_s - PLANTED_S))
+            start = float(heard[np.abs(heard - start).argmin()]) if len(heard) else start
+            start = min(start, track.duration_s - PLANTED_S)
             video = edited_to(wave, start, int(random.integers(1 << 30)))
             found = best_moment(video, np.zeros(2, np.float32), track)
             overlaps.append(overlap(start, found.start_s))
@@ -76,6 +82,15 @@ def moments(files: Sequence[str], each: int = 3) -> str:
         ("median distance to it", f"{1000 * np.median(beats):.0f} ms"),
     ]
     return _table(("planted moments", ""), rows)
+
+
+def is_readable(file: str) -> bool:
+    """False for what nothing here plays, such as MIDI."""
+    try:
+        read_audio(file, SAMPLE_RATE, duration_s=1)
+    except MediaError:
+        return False
+    return True
 
 
 def overlap(one: float, other: float) -> float:
@@ -151,7 +166,7 @@ def main() -> None:
     parser.add_argument("--part", choices=("moments", "laying", "speed"), action="append")
     arguments = parser.parse_args()
     parts = arguments.part or ["moments", "laying", "speed"]
-    files = sound_files(arguments.music)
+    files = [file for file in sound_files(arguments.music) if is_readable(file)]
     files = files[:: max(1, len(files) // arguments.most)][: arguments.most]
     if "moments" in parts:
         print(moments(files), end="\n\n")
