@@ -12,7 +12,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import gradio as gr
 import spaces  # noqa: F401  # before CUDA starts, so that ZeroGPU can hand out its GPUs
 
-from apps import TABS
+from apps import TABS, UNFINISHED
 from apps.runtime import AppSettings
 from apps.theme import CSS_FILE, HEAD, theme
 from core.command_line import BAD_ARGUMENTS, add_flags, from_flags
@@ -24,7 +24,7 @@ def build_app(settings: AppSettings) -> gr.Blocks:
     with gr.Blocks(title="Showreel", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as app:
         gr.HTML('<header class="masthead"><h1>Showreel</h1><p>AI video tools that run on your own machine</p></header>')
         with gr.Tabs():
-            for tab in TABS:
+            for tab in (*TABS, *UNFINISHED) if settings.unfinished else TABS:
                 with gr.Tab(tab.title):
                     tab.build(settings)
     return app.queue(max_size=settings.max_waiting, default_concurrency_limit=settings.jobs)

@@ -1,6 +1,8 @@
 """The tabs of the app; `TABS` is the only list of tools."""
 
-from apps import video_quality, video_search
+from apps import music_matching, video_quality, video_search
 from apps.runtime import Tab
 
-TABS = (Tab("Similar videos", video_search.build_tab), Tab("Quality score", video_quality.build_tab))
+TABS = (Tab("Similar videos", video_search.build_tab),)
+UNFINISHED = (Tab("Quality score", video_quality.build_tab), Tab("Music", music_matching.build_tab))
+"""Tools that run, but do not do their job well enough yet; shown with ``--unfinished`` only."""

@@ -34,7 +34,10 @@ class AppSettings:
     library: str = field(
         default="library/videos", metadata={"help": "folder or object-storage address of the video library"}
     )
-    files: str = field(default="library/files", metadata={"help": "folder for the copies of the videos added"})
+    music: str = field(
+        default="library/music", metadata={"help": "folder or object-storage address of the music library"}
+    )
+    files: str = field(default="library/files", metadata={"help": "folder for the copies of what was added"})
     models: str = field(default="library/models", metadata={"help": "folder for the models fine-tuned on the library"})
     output: str = field(default="output", metadata={"help": "folder for files made for one request"})
     host: str = field(default="", metadata={"help": "address to listen on; 127.0.0.1 when empty"})
@@ -43,6 +46,7 @@ class AppSettings:
     auth: str = field(default="", metadata={"help": "user:password asked for at the door; nobody when empty"})
     jobs: int = field(default=2, metadata={"help": "heavy jobs that run at once, 1 to 16"})
     max_waiting: int = field(default=20, metadata={"help": "requests that may wait, 1 to 1000"})
+    unfinished: bool = field(default=False, metadata={"help": "show the tools, too, that are still being made"})
     max_upload_mb: int = field(default=1024, metadata={"help": "largest upload in megabytes, 1 to 100000"})
 
     def __post_init__(self) -> None:

@@ -86,9 +86,7 @@ class MusicnnEncoder:
     def __init__(self, collection: str = "msd") -> None:
         self.name = f"musicnn_{collection}"
         self.version = find_manifest(self.name).revision
-        self.tag_names: tuple[str, ...] = tuple(
-            json.loads(weights_path(self.name, f"tags_{collection}.json").read_text("utf-8"))
-        )
+        self.tag_names = musicnn_tags(collection)
         network = musicnn.Musicnn(len(self.tag_names))
         network.load_state_dict(load_tensors(self.name, f"{self.name}.safetensors"))
         self._placement = placement(low_precision=False)
@@ -106,6 +104,15 @@ class MusicnnEncoder:
             answers = [self._network(batch.to(self._placement.device)) for batch in patches.split(BATCH)]
             probabilities, vectors = (torch.cat(parts).cpu().numpy() for parts in zip(*answers, strict=True))
         return MusicTags(self.tag_names, probabilities, vectors)
+
+
+def musicnn_tags(collection: str = "msd") -> tuple[str, ...]:
+    """The names of the tags of `MusicnnEncoder`, in the order of their columns, without loading the network.
+
+    Raises:
+        WeightsError: they are missing or wrong.
+    """
+    return tuple(json.loads(weights_path(f"musicnn_{collection}", f"tags_{collection}.json").read_text("utf-8")))
 
 
 class ClapEncoder:

@@ -1,19 +1,21 @@
 """The only door to files: reading, writing and muxing of pictures and sound. Knows no model.
 
 Reading: `probe`, `VideoReader`, `read_audio`, `stream_audio`. Writing: `write_video`, `write_audio`,
-`replace_soundtrack`, `write_preview`. Collections: `video_files`, `local_file`. Looking: `thumbnail`, `contact_sheet`,
-`jpeg`, `shot_boundaries`. What may be opened is set by `MediaLimits`; whatever is wrong with a file is said by a
-`core.errors.MediaError`.
+`replace_soundtrack`, `write_preview`. Loudness: `measure_loudness`, `limited`. Collections: `video_files`,
+`sound_files`, `local_file`. Looking: `thumbnail`, `contact_sheet`, `jpeg`, `shot_boundaries`. What may be opened is set
+by `MediaLimits`; whatever is wrong with a file is said by a `core.errors.MediaError`.
 """
 
 from core.media.audio import AudioClip, AudioRequest, read_audio, stream_audio, write_audio
-from core.media.collection import VIDEO_SUFFIXES, local_file, video_files
+from core.media.collection import SOUND_SUFFIXES, VIDEO_SUFFIXES, local_file, sound_files, video_files
 from core.media.info import AudioInfo, MediaInfo
 from core.media.limits import MediaLimits, checked_path, limits_from_environment
+from core.media.loudness import Loudness, limited, measure_loudness
 from core.media.mux import replace_soundtrack
 from core.media.preview import browser_playable, write_preview
 from core.media.probe import probe
 from core.media.shots import shot_boundaries
+from core.media.sound_tags import SoundTags, sound_tags
 from core.media.thumbnails import contact_sheet, jpeg, thumbnail
 from core.media.timebase import plausible_frame_rate, sample_times
 from core.media.video import Frame, LazyFrame, VideoReader
@@ -21,6 +23,7 @@ from core.media.wholeness import missing_bytes
 from core.media.write import EncodeOptions, write_video
 
 __all__ = [
+    "SOUND_SUFFIXES",
     "VIDEO_SUFFIXES",
     "AudioClip",
     "AudioInfo",
@@ -28,15 +31,19 @@ __all__ = [
     "EncodeOptions",
     "Frame",
     "LazyFrame",
+    "Loudness",
     "MediaInfo",
     "MediaLimits",
+    "SoundTags",
     "VideoReader",
     "browser_playable",
     "checked_path",
     "contact_sheet",
     "jpeg",
+    "limited",
     "limits_from_environment",
     "local_file",
+    "measure_loudness",
     "missing_bytes",
     "plausible_frame_rate",
     "probe",
@@ -44,6 +51,8 @@ __all__ = [
     "replace_soundtrack",
     "sample_times",
     "shot_boundaries",
+    "sound_files",
+    "sound_tags",
     "stream_audio",
     "thumbnail",
     "video_files",

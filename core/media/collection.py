@@ -17,6 +17,11 @@ VIDEO_SUFFIXES = (
     *(".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".webp", ".wmv"),
 )
 """What a file of a collection ends in, in small letters, when it may be a film or an animated picture."""
+SOUND_SUFFIXES = (
+    *(".aac", ".aif", ".aiff", ".flac", ".it", ".m4a", ".mid", ".midi", ".mka", ".mod", ".mp2", ".mp3", ".oga"),
+    *(".ogg", ".opus", ".s3m", ".wav", ".weba", ".wma", ".xm"),
+)
+"""The same for a piece of music; MIDI and tracker modules, which nothing here plays, are named when they are read."""
 _S3 = "s3://"
 
 
@@ -33,10 +38,23 @@ def video_files(address: str, limits: MediaLimits = DEFAULT_LIMITS) -> list[str]
         PathNotAllowedError: the folder lies outside the allowed ones.
         MediaOpenError: it is missing, holds no film, or may not be read.
     """
-    files = _objects(address) if _is_remote(address) else _folder_files(address, limits)
+    files = _files(address, limits, VIDEO_SUFFIXES)
     if not files:
         raise MediaOpenError(f"{address} holds no film; give a folder or prefix with files such as .mp4 or .mkv.")
-    return sorted(files)
+    return files
+
+
+def sound_files(address: str, limits: MediaLimits = DEFAULT_LIMITS) -> list[str]:
+    """The addresses of all pieces of music below a folder or a prefix, as `video_files` gives those of films.
+
+    Raises:
+        PathNotAllowedError: the folder lies outside the allowed ones.
+        MediaOpenError: it is missing, holds no music, or may not be read.
+    """
+    files = _files(address, limits, SOUND_SUFFIXES)
+    if not files:
+        raise MediaOpenError(f"{address} holds no music; give a folder or prefix with files such as .mp3 or .ogg.")
+    return files
 
 
 @contextmanager
@@ -67,11 +85,15 @@ def _is_remote(address: str) -> bool:
     return address.startswith(_S3)
 
 
-def _is_film(path: PurePosixPath | Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES and not any(part.startswith(".") for part in path.parts)
+def _files(address: str, limits: MediaLimits, suffixes: tuple[str, ...]) -> list[str]:
+    return sorted(_objects(address, suffixes) if _is_remote(address) else _folder_files(address, limits, suffixes))
 
 
-def _folder_files(address: str, limits: MediaLimits) -> list[str]:
+def _is_wanted(path: PurePosixPath | Path, suffixes: tuple[str, ...]) -> bool:
+    return path.suffix.lower() in suffixes and not any(part.startswith(".") for part in path.parts)
+
+
+def _folder_files(address: str, limits: MediaLimits, suffixes: tuple[str, ...]) -> list[str]:
     folder = Path(address).absolute()
     try:
         checked_path(folder, limits)
@@ -79,10 +101,11 @@ def _folder_files(address: str, limits: MediaLimits) -> list[str]:
     except MediaOpenError:  # a folder is no file, which is said only after the allowed roots were looked at
         if not folder.is_dir():
             raise
-    return [str(path) for path in folder.rglob("*") if _is_film(path.relative_to(folder)) and path.is_file()]
+    found = (path for path in folder.rglob("*") if _is_wanted(path.relative_to(folder), suffixes))
+    return [str(path) for path in found if path.is_file()]
 
 
-def _objects(address: str) -> list[str]:
+def _objects(address: str, suffixes: tuple[str, ...]) -> list[str]:
     from pyarrow.fs import FileSelector, FileType
 
     key = address.removeprefix(_S3).rstrip("/")
@@ -93,7 +116,7 @@ def _objects(address: str) -> list[str]:
             return [_S3 + key]
         entries = store.get_file_info(FileSelector(key, recursive=True))
     names = [entry.path for entry in entries if entry.type == FileType.File]
-    return [_S3 + name for name in names if _is_film(PurePosixPath(name).relative_to(key))]
+    return [_S3 + name for name in names if _is_wanted(PurePosixPath(name).relative_to(key), suffixes)]
 
 
 def _download(address: str, folder: Path, limits: MediaLimits) -> Path:

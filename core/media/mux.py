@@ -1,6 +1,6 @@
 """A new soundtrack under an untouched picture: packets are copied, nothing is decoded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from core.media.write import AudioTrack, EncodeOptions, open_output
 
 def replace_soundtrack(
     video: str | Path,
-    audio: AudioClip | str | Path,
+    audio: AudioClip | Iterable[AudioClip] | str | Path,
     out: str | Path,
     limits: MediaLimits = DEFAULT_LIMITS,
 ) -> None:
@@ -28,6 +28,12 @@ def replace_soundtrack(
     The picture's packets keep their bytes and their distances in time; the first picture moves to time 0. Sound that
     goes on longer than the picture is cut, shorter sound ends early.
 
+    Args:
+        video: the film whose picture is kept.
+        audio: a clip, clips of one rate and channel count that follow one another, or a file with sound.
+        out: where to write; what is there is replaced at the end.
+        limits: bounds on the files.
+
     Raises:
         MediaError: the picture cannot be put into a file of that type untouched, or either file cannot be read.
         ParameterError: the suffix of ``out`` is no film's, or its folder does not exist.
@@ -35,7 +41,7 @@ def replace_soundtrack(
     info = probe(video, limits)
     if info.is_still:
         raise MediaError(f"{info.path.name} is a picture; give a film to lay sound under.")
-    clips = audio if isinstance(audio, AudioClip) else stream_audio(audio, AudioRequest(), limits)
+    clips = stream_audio(audio, AudioRequest(), limits) if isinstance(audio, str | Path) else audio
     with open_container(info.path, limits) as source, written_whole(out) as part:
         stream = picture_stream(source, info.path)
         with open_output(part, stream.time_base or Fraction(1)) as target:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from core.media.limits import DEFAULT_LIMITS, MediaLimits
+from core.media.timebase import Seconds
 from core.media.video import VideoReader
 
 _LOOK_SIDE_PX = 256
@@ -15,6 +16,7 @@ def shot_boundaries(
     path: str | Path,
     threshold: float = 27.0,
     shortest_s: float = 0.4,
+    end_s: Seconds | None = None,
     limits: MediaLimits = DEFAULT_LIMITS,
 ) -> list[Fraction]:
     """The times at which a new shot begins, ascending, 0 not among them.
@@ -26,6 +28,7 @@ def shot_boundaries(
         path: a film or an animation.
         threshold: the difference, 0 to 255, from which on it is a cut.
         shortest_s: cuts that follow sooner are merged into the one before.
+        end_s: where to stop looking; None looks at all of it.
         limits: bounds on the file.
 
     Raises:
@@ -38,6 +41,8 @@ def shot_boundaries(
         detector = ContentDetector(threshold, max(1, round(shortest_s * rate)))
         times, cuts = [], []
         for number, frame in enumerate(reader.frames()):
+            if end_s is not None and frame.time_s >= end_s:
+                break
             times.append(frame.time_s)
             blue_first = np.ascontiguousarray(frame.pixels[..., ::-1])
             cuts += detector.process_frame(FrameTimecode(number, rate), blue_first)

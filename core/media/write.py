@@ -18,7 +18,7 @@ from core.errors import ParameterError
 from core.media.audio import AudioClip
 from core.media.whole_file import written_whole
 
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _BT709 = 1
 _ISO_SUFFIXES = (".mp4", ".mov", ".m4v")
@@ -131,9 +131,9 @@ class AudioTrack:
         if first is None:
             return
         channels = first.samples.shape[1]
-        if channels not in _LAYOUTS:
+        if channels not in LAYOUTS:
             raise ParameterError(f"The sound has {channels} channels; mix it to 1-6 or 8.")
-        self._rate, self._layout = first.sample_rate, _LAYOUTS[channels]
+        self._rate, self._layout = first.sample_rate, LAYOUTS[channels]
         rate = first.sample_rate if first.sample_rate in _AAC_RATES else 48000
         self._stream = container.add_stream("aac", rate=rate, layout=self._layout)
         self._stream.bit_rate = bit_rate

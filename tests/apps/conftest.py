@@ -75,11 +75,13 @@ def serving(folder: Path, foreign: list[str]) -> Iterator[Server]:
     vars(video_quality_handlers)["QualityScorer"] = Brightness  # the app is tested here, not what the network says
     settings = AppSettings(
         library=str(folder / "videos"),
+        music=str(folder / "music"),
         files=str(folder / "files"),
         models=str(folder / "models"),
         output=str(folder / "output"),
         port=free_port(),
         max_upload_mb=20,
+        unfinished=True,
     )
     app = launch(settings, block=False)
     yield Server(f"http://127.0.0.1:{settings.port}", folder, foreign)

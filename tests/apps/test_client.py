@@ -22,9 +22,12 @@ from tests.scenes import scene
 
 PATIENCE_S = 120
 WORDS = ("add", "find", "find_many", "recommend", "mark", "list", "remove", "fine_tune", "cancel")
-ENDPOINTS = {f"/video_search_{word}" for word in WORDS} | {
-    f"/video_quality_{word}" for word in ("score", "compare", "cancel")
-}
+MUSIC_WORDS = ("add", "match", "lay", "list", "remove", "cancel")
+ENDPOINTS = (
+    {f"/video_search_{word}" for word in WORDS}
+    | {f"/video_quality_{word}" for word in ("score", "compare", "cancel")}
+    | {f"/music_matching_{word}" for word in MUSIC_WORDS}
+)
 
 
 @pytest.fixture(scope="module")

@@ -79,6 +79,7 @@ class TestShotBoundaries:
     def test_cuts_are_found_at_their_exact_times(self, tmp_path: Path, suffix: str) -> None:
         film = moving_clip(tmp_path / f"film{suffix}", duration_s=2.4, seeds=[1, 2, 3])
         assert shot_boundaries(film) == [Fraction(20, 25), Fraction(40, 25)]
+        assert shot_boundaries(film, end_s=1) == [Fraction(20, 25)]
 
     def test_a_film_in_one_shot_has_none(self, clips: Clips) -> None:
         assert shot_boundaries(clips("h264.mp4")) == []

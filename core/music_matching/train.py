@@ -1,0 +1,229 @@
+"""Training the two towers (METHODS 1, training): one loop over pairs of picture and music.
+
+Every step draws one picture for each track, so that a track with a hundred pictures counts no more than one with three.
+The loss is symmetric InfoNCE with hard negatives over the batch; captions and titles add weak labels. The features are
+frozen, so a step takes milliseconds. It goes on from its last checkpoint after a kill.
+"""
+
+import hashlib
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.errors import ParameterError
+from core.media.whole_file import written_whole
+from core.music_matching.config import check_ranges
+from core.music_matching.data import TrainingSet
+from core.music_matching.losses import symmetric_info_nce
+from core.music_matching.model import ModelConfig, TwoTowers, batch_of
+from core.runtime import Progress, seed_everything, silent
+
+CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
+LEAST_TRACKS = 4
+"""With fewer there is hardly anything to tell a track from."""
+_WEAK_TEMPERATURE = 0.1
+_WEAK_FILMS = 32
+"""Captioned films in a step."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the towers are trained.
+
+    Raises:
+        ParameterError: a value is out of its range.
+    """
+
+    steps: int = field(default=250, metadata={"help": "steps, each over one picture of every track, 1 to 100000"})
+    learning_rate: float = field(default=1e-3, metadata={"help": "highest learning rate, 0.000001 to 1"})
+    weight_decay: float = field(default=0.1, metadata={"help": "decay of AdamW, 0 to 1"})
+    hardness: float = field(default=0.2, metadata={"help": "how much harder negatives count for more, 0 to 5"})
+    weak: float = field(default=0.3, metadata={"help": "weight of the labels from captions and titles, 0 to 10"})
+    checkpoint_every: int = field(default=100, metadata={"help": "steps between checkpoints, 1 to 100000"})
+    seed: int = field(default=0, metadata={"help": "seed of the training"})
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            ("steps", 1, 100_000),
+            ("learning_rate", 1e-6, 1),
+            ("weight_decay", 0, 1),
+            ("hardness", 0, 5),
+            ("weak", 0, 10),
+            ("checkpoint_every", 1, 100_000),
+        )
+
+
+class Training:
+    """The state of one training: model, optimiser, and how far it is.
+
+    Args:
+        model: to be trained, changed in place.
+        data: what it is trained on.
+        config: how.
+        folder: for checkpoint and metrics; an unfinished training there is gone on with. None keeps nothing.
+
+    Raises:
+        ParameterError: there are fewer than `LEAST_TRACKS` tracks, or the folder holds another training.
+    """
+
+    def __init__(self, model: TwoTowers, data: TrainingSet, config: TrainConfig, folder: Path | None = None) -> None:
+        names = list(dict.fromkeys(data.tracks))
+        if len(names) < LEAST_TRACKS:
+            raise ParameterError(f"There are {len(names)} tracks to train on; give at least {LEAST_TRACKS}.")
+        seed_everything(config.seed)
+        self.config, self.folder, self.step, self.model = config, folder, 0, model
+        self.video, self.music = (
+            batch_of(data.videos, model.video.modalities),
+            batch_of(data.music, model.music.modalities),
+        )
+        self.of_track = [np.flatnonzero(np.array(data.tracks) == name) for name in names]
+        self.weak = _weak_labels(model, data)
+        self.accelerator = Accelerator(mixed_precision="no", cpu=True)
+        self.optimiser = torch.optim.AdamW(
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        model.video.fit_scale(*self.video)
+        model.music.fit_scale(*self.music)
+        self._resume()
+
+    def run(self, progress: Progress = silent) -> TwoTowers:
+        """Train to the end and return the model.
+
+        Raises:
+            CancelledError: ``progress`` says so; the last checkpoint is kept.
+        """
+        while self.step < self.config.steps:
+            progress(self.step, self.config.steps, "training")
+            loss = self.one_step()
+            if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
+                self._keep(loss)
+        progress(self.config.steps, self.config.steps, "trained")
+        return self.model.eval()
+
+    def one_step(self) -> float:
+        """Draw a batch, and go one step down its loss, which is returned."""
+        self.model.train()
+        random = np.random.default_rng([self.config.seed, self.step])
+        torch.manual_seed(self.config.seed * 100_003 + self.step)
+        rows = np.array([random.choice(indices) for indices in self.of_track])
+        films = self.model.video(*_rows(self.video, rows))
+        tracks = self.model.music(*_rows(self.music, rows))
+        nothing = torch.zeros(len(rows), len(rows), dtype=torch.bool)
+        loss = symmetric_info_nce(self.model.scale * films @ tracks.T, nothing, self.config.hardness)
+        if self.weak is not None and self.config.weak:
+            loss = loss + self.config.weak * self._weak_loss(tracks, rows)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.learning_rate * _schedule(self.step / self.config.steps)
+        self.optimiser.zero_grad()
+        self.accelerator.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def _weak_loss(self, tracks: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """Cross entropy between what captions and titles say and what the towers say of captioned films."""
+        assert self.weak is not None
+        captioned, likeness, has_words = self.weak
+        there = has_words[rows]
+        drawn = torch.randperm(len(likeness))[:_WEAK_FILMS].numpy()
+        said = F.log_softmax(self.model.scale * self.model.video(*_rows(captioned, drawn)) @ tracks.T[:, there], 1)
+        wanted = F.softmax(likeness[drawn][:, rows][:, there] / _WEAK_TEMPERATURE, 1)
+        return -(wanted * said).sum(1).mean() + (wanted * wanted.clamp(min=1e-9).log()).sum(1).mean()
+
+    def _keep(self, loss: float) -> None:
+        if self.folder is None or not self.accelerator.is_main_process:
+            return
+        with (self.folder / METRICS).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": self.step, "loss": round(loss, 4)}) + "\n")
+        state = {"settings": self._settings(), "step": self.step, "model": self.model.state_dict()}
+        with written_whole(self.folder / CHECKPOINT) as part:
+            torch.save(state | {"optimiser": self.optimiser.state_dict()}, part)
+
+    def _settings(self) -> str:
+        """What a checkpoint must have been made with to be gone on with."""
+        return repr((self.config, self.model.config, [len(indices) for indices in self.of_track]))
+
+    def _resume(self) -> None:
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            (self.folder / METRICS).unlink(missing_ok=True)
+            return
+        state = torch.load(path, weights_only=True)
+        if state["settings"] != self._settings():
+            raise ParameterError(
+                f"The folder {self.folder} holds a training with other settings; name another one, or empty it."
+            )
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def trained(
+    data: TrainingSet,
+    sizes: ModelConfig,
+    config: TrainConfig,
+    folder: Path | None = None,
+    progress: Progress = silent,
+) -> TwoTowers:
+    """A new model, trained; the same for the same data, sizes and config."""
+    seed_everything(config.seed)
+    return Training(TwoTowers(sizes), data, config, folder).run(progress)
+
+
+def origin() -> dict[str, str]:
+    """The command and the git revision that this process runs, for the metadata of weights."""
+    program = Path(sys.argv[0])
+    name = "-m core.music_matching" if program.name == "__main__.py" else program.name
+    told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return {"command": " ".join(["python", name, *sys.argv[1:]]), "revision": told.stdout.strip() or "unknown"}
+
+
+def stanza(path: Path) -> str:
+    """What a manifest says of a file of weights."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return f'[[files]]\npath = "{path.name}"\nsha256 = "{digest}"\nbytes = {path.stat().st_size}\n'
+
+
+def _rows(
+    batch: tuple[Mapping[str, Tensor], Mapping[str, Tensor]], rows: NDArray[np.int64]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    features, present = batch
+    return {name: values[rows] for name, values in features.items()}, {n: there[rows] for n, there in present.items()}
+
+
+def _weak_labels(
+    model: TwoTowers, data: TrainingSet
+) -> tuple[tuple[dict[str, Tensor], dict[str, Tensor]], Tensor, Tensor] | None:
+    """Captioned films, the likeness (M, N) of their captions to the words of every track, and which have words."""
+    if data.captions is None or not len(data.captions):
+        return None
+    words = [row.get("words") for row in data.music]
+    has_words = torch.tensor([vector is not None for vector in words])
+    if not has_words.any():
+        return None
+    size = data.captions.shape[1]
+    table = np.stack([np.zeros(size, np.float32) if vector is None else vector for vector in words])
+    likeness = torch.from_numpy(data.captions.astype(np.float32) @ table.T)
+    return batch_of(data.captioned, model.video.modalities), likeness, has_words
+
+
+def _schedule(done: float) -> float:
+    """A tenth of warm-up, then half a cosine."""
+    return max(done / 0.1, 0.02) if done < 0.1 else max(0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9)), 0.001)

@@ -1,0 +1,126 @@
+"""The recipe: twenty steps on made-up pairs fall, are the same each time, and go on after a kill."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import CancelledError, ParameterError
+from core.music_matching.assessment import as_table, assess, folds_of, training_set
+from core.music_matching.collecting import Material
+from core.music_matching.data import TrainingPair, TrainingSet
+from core.music_matching.features import VideoFeatures
+from core.music_matching.metrics import ranks_of
+from core.music_matching.model import ModelConfig, TwoTowers
+from core.music_matching.train import CHECKPOINT, METRICS, TrainConfig, Training
+from core.runtime import CancelToken, cancellable, seed_everything, silent
+from tests.music_matching.test_features import made_track
+
+SIZES = {"image": 12, "words": 6}
+SMALL = ModelConfig(width=32, dimensions=16, dropout=0.1, missing=0.2)
+LOSS_BEFORE = 6.361
+SHORT = TrainConfig(steps=20, learning_rate=3e-3, checkpoint_every=5, seed=1)
+
+
+def pairs(tracks: int = 12, each: int = 3) -> TrainingSet:
+    """Films and tracks with something in common: a hidden vector for each track, seen through noise."""
+    random = np.random.default_rng(0)
+    hidden = random.standard_normal((tracks, 6)).astype(np.float32)
+    through = random.standard_normal((6, 12)).astype(np.float32)
+    names = [f"track {n}" for n in range(tracks) for _ in range(each)]
+    films: list[dict[str, np.ndarray | None]] = []
+    music: list[dict[str, np.ndarray | None]] = []
+    for index, vector in enumerate(np.repeat(hidden, each, axis=0)):
+        image = (vector @ through + 0.3 * random.standard_normal(12)).astype(np.float32)
+        films.append({"image": image, "words": vector if index % 2 else None})
+        music.append({"image": (vector @ through[:, ::-1]).astype(np.float32), "words": vector if index % 3 else None})
+    return TrainingSet(films, music, names, films[:5], hidden[np.repeat(np.arange(tracks), each)][:5])
+
+
+def started(folder: Path | None = None, config: TrainConfig = SHORT) -> Training:
+    seed_everything(config.seed)
+    return Training(TwoTowers(SMALL, SIZES, SIZES), pairs(), config, folder)
+
+
+def test_twenty_steps_fall_from_the_pinned_loss() -> None:
+    training = started()
+    losses = [training.one_step() for _ in range(20)]
+    assert losses[0] == pytest.approx(LOSS_BEFORE, abs=0.05)
+    assert np.mean(losses[-3:]) < 0.8 * losses[0]
+
+
+def test_a_trained_model_finds_the_right_tracks() -> None:
+    training = started(config=TrainConfig(steps=150, learning_rate=3e-3, seed=1))
+    model, data = training.run(), pairs()
+    one = [data.music[index] for index in range(0, 36, 3)]
+    right = np.repeat(np.eye(12, dtype=bool), 3, axis=0)
+    ranks = ranks_of(model.embed_video(data.videos) @ model.embed_music(one).T, right)
+    assert (ranks == 1).mean() > 0.8
+
+
+def test_the_same_seed_gives_the_same_model() -> None:
+    one, other = started().run(), started().run()
+    data = pairs()
+    assert np.array_equal(one.embed_video(data.videos), other.embed_video(data.videos))
+
+
+def test_a_stopped_training_goes_on_to_the_same_model(tmp_path: Path) -> None:
+    token = CancelToken()
+
+    def stop_at_twelve(done: int, total: int, what: str) -> None:
+        if done == 12:
+            token.cancel()
+        cancellable(silent, token)(done, total, what)
+
+    with pytest.raises(CancelledError):
+        started(tmp_path).run(stop_at_twelve)
+    resumed = started(tmp_path)
+    assert resumed.step == 10
+    data = pairs()
+    assert resumed.run().embed_video(data.videos) == pytest.approx(started().run().embed_video(data.videos), abs=1e-5)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [CHECKPOINT, METRICS]
+
+
+def test_a_folder_of_another_training_is_refused(tmp_path: Path) -> None:
+    started(tmp_path).run()
+    with pytest.raises(ParameterError, match="other settings"):
+        started(tmp_path, TrainConfig(steps=21))
+
+
+def test_too_few_tracks_are_refused() -> None:
+    data = pairs(tracks=3)
+    with pytest.raises(ParameterError, match="at least 4"):
+        Training(TwoTowers(SMALL, SIZES, SIZES), data, SHORT)
+
+
+def made_pair(group: str, track: str) -> TrainingPair:
+    zeros = VideoFeatures(0, np.zeros(1280, np.float32), np.zeros(8, np.float32))
+    return TrainingPair("game", group, "a place", track, "", zeros, made_track())
+
+
+def test_folds_divide_no_group_and_what_is_held_out_is_in_no_training_set() -> None:
+    counts = {"big": 7, "middle": 4, "small": 2}
+    pairs = tuple(made_pair(g, f"{g}/{n}") for g, count in counts.items() for n in range(count))
+    material = Material(pairs, {}, (), None, ())
+    folds = folds_of(pairs)
+    assert folds == [frozenset({"big"}), frozenset({"middle", "small"})]
+    kept = training_set(material, folds[1])
+    assert set(kept.tracks) == {f"big/{n}" for n in range(7)}
+    assert all(row["words"] is None for row in training_set(material, features="without titles").music)
+
+
+def test_the_table_has_every_line_in_both_directions_and_chance_is_chance() -> None:
+    def at_random(data: TrainingSet, seed: int) -> TwoTowers:
+        seed_everything(seed)
+        return TwoTowers(SMALL)
+
+    pairs = tuple(made_pair(g, f"{g}/{n}") for g in ("a", "b") for n in range(6))
+    material = Material(pairs, {"other": made_track(99)}, (), None, ())
+    lines = assess(material, at_random, ["all features", "tags only"])
+    assert [(x.direction, x.features) for x in lines] == [
+        (direction, name)
+        for direction in ("film to music", "music to film")
+        for name in ("chance", "all features", "tags only")
+    ]
+    assert lines[0].recalls[1].value == pytest.approx(5 / 7) and lines[0].queries == 12
+    assert as_table(lines).count("\n") == 7
