@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from core.command_line import Answer, add_flags, command, from_flags, progress_line, run
+from core.command_line import Answer, add_flags, command, from_flags, origin, progress_line, run
 from core.errors import MediaError, MediaOpenError, ParameterError
 from core.media import sound_files
 from core.music_matching import LayConfig, MatchConfig, MatchRequest, MusicMatching
@@ -19,7 +19,7 @@ from core.music_matching.looking import Watcher
 from core.music_matching.model import ModelConfig, save_model
 from core.music_matching.pipeline import WEIGHTS, Model
 from core.music_matching.rows import Credits
-from core.music_matching.train import TrainConfig, origin, stanza, trained
+from core.music_matching.train import TrainConfig, stanza, trained
 
 
 def add(arguments: argparse.Namespace) -> Answer:
@@ -82,7 +82,7 @@ def train(arguments: argparse.Namespace) -> Answer:
     how = from_flags(arguments, TrainConfig)
     towers = trained(training_set(material), from_flags(arguments, ModelConfig), how, arguments.out, progress_line())
     path = arguments.out / f"{WEIGHTS}.safetensors"
-    save_model(towers, path, origin())
+    save_model(towers, path, origin("music_matching"))
     (arguments.out / "manifest_files.toml").write_text(stanza(path), encoding="utf-8")
     return {"results": [{"path": str(path)}], **_told(material)}
 

@@ -8,8 +8,6 @@ frozen, so a step takes milliseconds. It goes on from its last checkpoint after 
 import hashlib
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,14 +182,6 @@ def trained(
     """A new model, trained; the same for the same data, sizes and config."""
     seed_everything(config.seed)
     return Training(TwoTowers(sizes), data, config, folder).run(progress)
-
-
-def origin() -> dict[str, str]:
-    """The command and the git revision that this process runs, for the metadata of weights."""
-    program = Path(sys.argv[0])
-    name = "-m core.music_matching" if program.name == "__main__.py" else program.name
-    told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {"command": " ".join(["python", name, *sys.argv[1:]]), "revision": told.stdout.strip() or "unknown"}
 
 
 def stanza(path: Path) -> str:

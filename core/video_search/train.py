@@ -7,8 +7,6 @@ films held out.
 
 import json
 import math
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -275,14 +273,6 @@ def feature_statistics(films: DrawnFilms) -> Mapping[str, Tensor]:
     """Mean and deviation, (features,), of the frames of all draws."""
     frames = np.concatenate([np.concatenate(film) for film in films.films]).astype(np.float32)
     return {"mean": torch.from_numpy(frames.mean(0)), "deviation": torch.from_numpy(frames.std(0) + 1e-3)}
-
-
-def origin() -> dict[str, str]:
-    """The command and the git revision that this process runs, for the metadata of weights."""
-    program = Path(sys.argv[0])
-    name = "-m core.video_search" if program.name == "__main__.py" else program.name
-    told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {"command": " ".join(["python", name, *sys.argv[1:]]), "revision": told.stdout.strip() or "unknown"}
 
 
 def _copy_of(network: SequenceEncoder) -> dict[str, Tensor]:

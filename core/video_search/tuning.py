@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from core.command_line import origin
 from core.encoders.image import ImageEncoder
 from core.encoders.sequence import NetworkConfig, SequenceEncoder
 from core.errors import ParameterError
@@ -23,7 +24,6 @@ from core.video_search.train import (
     encode,
     feature_statistics,
     measure,
-    origin,
     pooled,
 )
 
@@ -94,7 +94,9 @@ def tune(
     version = _version(trained)
     model = Model(trained, version, f"{encoder.name} {encoder.version}", *_calibrated(trained, pairs, held_out))
     path = folder / "model.safetensors"
-    write_model(model, path, {**origin(), "films": str(len(seen)), "training": json.dumps(vars(recipe.training))})
+    write_model(
+        model, path, {**origin("video_search"), "films": str(len(seen)), "training": json.dumps(vars(recipe.training))}
+    )
     return Tuned(path, version, before, after, len(seen), len(held_out))
 
 
