@@ -1,26 +1,24 @@
 """The training clips: clean films, what the ladders make of them, labels, and what the networks look at.
 
-Two seconds of a film are brought to a size at which their own compression no longer shows, and sent down ladders drawn
+Two seconds of a film (`core.video_quality.clean`) are sent down ladders drawn
 for that clip, and down pairs of them. Everything a network looks at is kept, one file a clip, so that a build that is
 stopped goes on where it was.
 """
 
 import json
 import math
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ClipTooShortError, MediaError, ParameterError
-from core.media import VideoReader
+from core.errors import MediaError, ParameterError
 from core.media.whole_file import written_whole
 from core.runtime import Progress, part_of, silent
+from core.video_quality.clean import clean_scene, clip_starts
 from core.video_quality.distortions import (
     LADDERS,
     PRISTINE,
@@ -35,10 +33,6 @@ from core.video_quality.labels import opinion_of_vmaf, vmaf
 from core.video_quality.results import FAULTS
 from core.video_quality.sampling import middle_of, window_of
 
-CLEAN_BITS = 0.3
-"""Bits a pixel from which on H.264 and its like show no compression of their own."""
-LEAST_SIDE, MOST_SIDE = 240, 720
-LEAST_PICTURES = 12
 _STILL = 0.5
 """Mean difference of neighbouring pictures, of 255, below which nothing moves."""
 
@@ -116,57 +110,17 @@ def build(films: Sequence[Path], config: LadderConfig, folder: Path, progress: P
 
 
 def _build_film(film: Path, config: LadderConfig, folder: Path, progress: Progress) -> None:
-    for clip, start_s in enumerate(clip_starts(film, config)):
+    for clip, start_s in enumerate(clip_starts(film, config.clips, config.clip_s)):
         progress(clip, config.clips, film.name)
         out = folder / f"{film.stem}--{clip}.npz"
         if out.exists():
             continue
-        scene = clean_scene(film, start_s, config)
+        scene = clean_scene(film, start_s, config.clip_s, config.seed)
         rungs, looks = zip(*((rung, _look(made)) for rung, made in _rungs(film.stem, clip, scene, config)), strict=True)
         arrays: dict[str, NDArray[Any]] = {name: np.stack([look[name] for look in looks]) for name in looks[0]}
         arrays["rungs"] = np.array(json.dumps([asdict(rung) for rung in rungs]))
         with written_whole(out) as part:
             np.savez(part, **arrays)  # type: ignore[arg-type]
-
-
-def clip_starts(film: Path, config: LadderConfig) -> list[Fraction]:
-    """Where the clips of a film begin: evenly spread, at least five seconds apart, not at its very ends.
-
-    Raises:
-        MediaError: the film cannot be read.
-    """
-    with VideoReader(film) as reader:
-        duration = reader.info.duration_s
-    room = duration - Fraction(config.clip_s)
-    count = max(1, min(config.clips, math.floor(room / 5)))
-    return [max(Fraction(0), room * Fraction(2 * n + 1, 2 * count)) for n in range(count)]
-
-
-def clean_scene(film: Path, start_s: Fraction, config: LadderConfig) -> Scene:
-    """The pictures of a clip, scaled down until the film has `CLEAN_BITS` a pixel, with even sides.
-
-    Raises:
-        ClipTooShortError: fewer than `LEAST_PICTURES` pictures, or too small once it is clean.
-        MediaError: the film cannot be read.
-    """
-    with VideoReader(film) as reader:
-        info = reader.info
-    pixels = info.width * info.height * max(1, round(info.duration_s * info.frame_rate))
-    factor = min(
-        1.0, math.sqrt(8 * film.stat().st_size / pixels / CLEAN_BITS), MOST_SIDE / min(info.width, info.height)
-    )
-    if min(info.width, info.height) * factor < LEAST_SIDE:
-        factor = min(1.0, LEAST_SIDE / min(info.width, info.height))
-    size = tuple(max(2, round(side * factor / 2) * 2) for side in (info.width, info.height))
-    if min(size) < LEAST_SIDE:
-        raise ClipTooShortError(f"{film.name} has too few pixels for clean clips; give a larger one.")
-    rate = min(info.frame_rate, Fraction(30))
-    with VideoReader(film, (size[0], size[1])) as reader:
-        end = min(info.duration_s, start_s + Fraction(config.clip_s))
-        pictures = [frame.pixels for frame in reader.frames_at_rate(rate, start_s, end)]
-    if len(pictures) < LEAST_PICTURES:
-        raise ClipTooShortError(f"{film.name} has only {len(pictures)} pictures; give a longer film.")
-    return Scene(pictures, rate, zlib.crc32(f"{film.stem} {float(start_s):.3f} {config.seed}".encode()))
 
 
 def _rungs(film: str, clip: int, scene: Scene, config: LadderConfig) -> Iterator[tuple[Rung, Sequence[Pixels]]]:

@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from core.encoders.image import load_efficientnet_lite
-from core.errors import ClipTooShortError
 from core.media import EncodeOptions, write_video
 from core.video_quality import prepared
-from core.video_quality.data import LadderConfig, Rung, build, clean_scene, clip_starts, faults_of
+from core.video_quality.data import LadderConfig, Rung, build, faults_of
 from core.video_quality.distortions import PRISTINE, STEPS, Scene, both, by_name
 from core.video_quality.library import DifferenceModel, FragmentModel, LibraryModel, library
 from core.video_quality.model import Stem, trimmed
@@ -92,28 +91,6 @@ def test_what_was_prepared_is_what_the_models_make_of_the_windows(clips: prepare
 def test_clips_of_some_films_are_those_alone(clips: prepared.Clips) -> None:
     assert len(clips.of_films({"nobody"})) == 0
     assert len(clips.of_films({"clouds"})) == len(clips)
-
-
-def test_starts_are_apart_and_inside_the_film(film: Path) -> None:
-    starts = clip_starts(film, LadderConfig(clips=9, clip_s=1))
-    assert starts == [Fraction(1, 2)], "two seconds have room for one"
-
-
-def test_a_film_is_made_smaller_until_its_own_compression_does_not_show(tmp_path: Path, scene: Scene) -> None:
-    path, config = tmp_path / "poor.mp4", LadderConfig(clip_s=1)
-    tall = [np.repeat(np.repeat(picture, 2, 0), 2, 1) for picture in scene.pictures]
-    write_video(path, tall, Fraction(12), options=EncodeOptions(crf=30))
-    height = clean_scene(path, Fraction(0), config).pictures[0].shape[0]
-    assert 240 <= height < 576
-
-
-def test_too_small_and_too_short_films_are_told(tmp_path: Path, scene: Scene) -> None:
-    small, short = tmp_path / "small.mp4", tmp_path / "short.mp4"
-    write_video(small, [picture[:100, :100] for picture in scene.pictures], Fraction(12))
-    write_video(short, scene.pictures[:5], Fraction(12))
-    for path, words in ((small, "too few pixels"), (short, "only 5 pictures")):
-        with pytest.raises(ClipTooShortError, match=words):
-            clean_scene(path, Fraction(0), CONFIG)
 
 
 def test_a_fault_is_as_strong_as_the_label_it_would_bring() -> None:
