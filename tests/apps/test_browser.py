@@ -222,7 +222,7 @@ def test_fine_tuning_an_empty_library_says_what_is_missing(browser: Browser, ser
         person = Visitor(browser, empty.url)
         person.unfold("Fine-tune on")
         person.page.get_by_role("button", name="Fine-tune", exact=True).click()
-        expect(person.page.get_by_test_id("toast-body")).to_contain_text("film")
+        expect(person.page.get_by_test_id("toast-body")).to_contain_text("too few to train on")
         person.context.close()
 
 

@@ -1,20 +1,25 @@
 """The quality tab as people use it, in a real Chromium; screenshots go to tests/screenshots."""
 
 import csv
+import itertools
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, expect
 
 from core.media import write_video
+from core.video_quality.sampling import Window
 from tests.apps.conftest import Server
 from tests.apps.visitor import Visitor
 from tests.factories import moving_clip
 from tests.scenes import scene
+from tests.video_quality.scorer import Brightness
 
 pytestmark = pytest.mark.browser
 
@@ -130,13 +135,24 @@ def test_two_versions_play_together_and_a_click_on_their_curves_moves_both(
     person.photograph("quality_pair")
 
 
-def test_stop_ends_the_scoring_and_keeps_what_was_finished(person: Visitor, reels: list[Path]) -> None:
-    page = person.page
+def test_stop_ends_the_scoring_and_keeps_what_was_finished(
+    person: Visitor, reels: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe, films, released = Brightness.describe, itertools.count(1), threading.Event()
+
+    def held(scorer: Brightness, windows: Sequence[Window]) -> NDArray[np.float32]:
+        assert windows[0].start_s > 0 or next(films) < 3 or released.wait(60)
+        return describe(scorer, windows)
+
+    monkeypatch.setattr(Brightness, "describe", held)
+    page, table = person.page, person.page.locator("#video-quality-table")
     person.choose("Videos to score", *reels)
     page.get_by_role("button", name="Score", exact=True).click()
-    expect(page.locator("#video-quality-table")).to_contain_text("reel1.mp4")
+    expect(table).to_contain_text("reel2.mp4")
     page.get_by_role("button", name="Stop scoring").click()
-    expect(page.locator("#video-quality-table").get_by_role("status")).to_contain_text("Stopped: ")
+    page.wait_for_timeout(3000)
+    released.set()
+    expect(table.get_by_role("status")).to_contain_text("Stopped: 2 of 6")
 
 
 def test_no_file_and_a_bad_file_get_their_sentence(person: Visitor, not_media: Path) -> None:
