@@ -44,8 +44,8 @@ def overview(answer: Row) -> str:
     """How many files were scored; of several, a table in which each can be chosen."""
     scored, failed = len(answer["results"]), len(answer["errors"])
     state = "Stopped" if answer["stopped"] else "Done"
-    told = status(f"{state}: {scored} of {scored + failed} file{'' if scored + failed == 1 else 's'} scored.",
-                  "bad" if failed else "good")  # fmt: skip
+    files = answer["files"]
+    told = status(f"{state}: {scored} of {files} file{'' if files == 1 else 's'} scored.", "bad" if failed else "good")
     if scored + failed < 2 and not failed:
         return told
     heads = "".join(f"<th scope='col'>{name}</th>" for name in ("File", "Score", "of 100", "Is", "Between", "Faults"))

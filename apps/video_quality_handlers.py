@@ -43,7 +43,7 @@ class Handlers:
             request: who asks; filled in by gradio.
             bar: shows progress; filled in by gradio.
         """
-        answer: Answer = {"results": [], "errors": [], "stopped": False}
+        answer: Answer = {"results": [], "errors": [], "stopped": False, "files": len(videos or ())}
         with job(self.jobs, request, bar) as report:
             if not videos:
                 raise ParameterError("There is nothing to score yet: choose one or more videos first.")

@@ -36,7 +36,7 @@ def row_of(file: str, scores: list[float], step_s: float = 1.0, playable: str = 
 
 def drawn(name: str) -> list[str]:
     row = row_of(name, [3.0, 2.0, 4.0])
-    answer = {"results": [row, row], "errors": [{"file": name, "error": name}], "stopped": False}
+    answer = {"results": [row, row], "errors": [{"file": name, "error": name}], "stopped": False, "files": 3}
     compared = {"results": [row, row], "difference": 0.4, "certain": True}
     return [
         video_quality_cards.overview(answer),
