@@ -2,9 +2,10 @@
 
 Each has a frozen part, whose answer is prepared once for every clip, and a pretrained network behind it: left as it is
 it gives the model's first features, trained further it is the model's fine-tuned self. Image models look at pictures
-one by one, and their features are fused over the film; video models take the film as it is. Structures differ on
-purpose: two convolutional classifiers of different depth, statistics of natural scenes, a network over differences in
-time, the search tool's encoder of whole sequences, and a network trained here on fragments at native resolution.
+one by one, and what they say of single seconds is averaged where a film has several; video models take the film as
+it is. Structures differ on purpose: two convolutional classifiers of different depth, statistics of natural scenes, a
+network over differences in time, the search tool's encoder of whole sequences, and a network trained here on fragments
+at native resolution.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from core.encoders.image import LayoutEncoder, load_efficientnet_lite
 from core.encoders.natural_scenes import brisque_features, niqe_features
 from core.encoders.sequence import WEIGHTS, read_network
 from core.runtime import placement
+from core.video_quality.model import STEM_CHANNELS, Stem
 from core.video_quality.sampling import SIDE, Pixels, Window
 from core.weights import weights_path
 
@@ -73,12 +75,11 @@ class EfficientNetModel:
         return load_efficientnet_lite(self._variant).eval().fold()
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
-        """For fragments and whole picture, mean over the seconds: the statistics of the stages before the last, and
-        the maps before the last, (2, 2 · channels + C · 49).
+        """For fragments and whole picture of the second in the middle: the statistics of the stages before the last,
+        and the maps before the last, (2, 2 · channels + C · 49).
         """
         with torch.inference_mode(), placement().autocast():
-            rows = [self._of_pictures(_pictures(window.views[[0, 2]])) for window in windows]
-        return torch.stack(rows).mean(0).half().numpy()
+            return self._of_pictures(_pictures(_middle(windows).views[[0, 2]])).half().numpy()
 
     def network(self) -> nn.Module:
         """The last stage and the head."""
@@ -95,17 +96,17 @@ class EfficientNetModel:
 
 
 class NaturalScenesModel:
-    """The statistics behind BRISQUE and NIQE, of the fragments, mean over the seconds."""
+    """The statistics behind BRISQUE and NIQE, of fragments."""
 
     name = "natural_scenes"
     kind: Kind = "image"
     dimensions = 72
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
-        """The 36 numbers of each, one after the other: (72,)."""
-        lumas = [cv2.cvtColor(window.views[0], cv2.COLOR_RGB2GRAY).astype(np.float32) for window in windows]
-        rows = [np.concatenate([brisque_features(luma), niqe_features(luma)]) for luma in lumas]
-        return np.clip(np.mean(rows, 0), -6e4, 6e4).astype(np.float16)
+        """The 36 numbers of each, one after the other, of the second in the middle: (72,)."""
+        luma = cv2.cvtColor(_middle(windows).views[0], cv2.COLOR_RGB2GRAY).astype(np.float32)
+        row = np.concatenate([brisque_features(luma), niqe_features(luma)])
+        return np.clip(row, -6e4, 6e4).astype(np.float16)
 
     def network(self) -> nn.Module:
         """Nothing: the statistics are the features."""
@@ -134,7 +135,11 @@ class SequenceModel:
 
 
 class DifferenceModel:
-    """A network over the differences of neighbouring pictures, trained here to name what was done to a clip."""
+    """A network over the differences of neighbouring pictures, trained here to name what was done to a clip.
+
+    Args:
+        weights: of the network; untrained when None.
+    """
 
     name = "temporal_difference"
     kind: Kind = "video"
@@ -145,7 +150,7 @@ class DifferenceModel:
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
         """The pair of fragments of the second in the middle: uint8 (2, S, S, 3)."""
-        return windows[(len(windows) - 1) // 2].views[:2]
+        return _middle(windows).views[:2]
 
     def network(self) -> nn.Module:
         """The convolutions over what changed, brighter and darker apart."""
@@ -153,34 +158,49 @@ class DifferenceModel:
 
 
 class FragmentModel:
-    """A network on fragments at native resolution, trained here to name what was done to a clip."""
+    """A network on fragments at native resolution, trained here: the student's stem, and convolutions over its maps.
+
+    Args:
+        stem: `core.video_quality.stem_training` trains it.
+        weights: of the convolutions, which are trained to name what was done to a clip; untrained when None.
+    """
 
     name = "fragments"
     kind: Kind = "image"
-    dimensions = 128
+    dimensions = 256
 
-    def __init__(self, weights: Mapping[str, Tensor] | None = None) -> None:
-        self._weights = weights
+    def __init__(self, stem: Stem, weights: Mapping[str, Tensor] | None = None) -> None:
+        self._stem, self._weights = stem, weights
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
-        """As of `DifferenceModel`."""
-        return windows[(len(windows) - 1) // 2].views[:2]
+        """The maps (80, 14, 14) of the first fragments of the second in the middle."""
+        picture = torch.from_numpy(_middle(windows).views[:1])
+        with torch.inference_mode(), placement().autocast():
+            return self._stem(picture.permute(0, 3, 1, 2).float())[0].half().numpy()
 
     def network(self) -> nn.Module:
-        """The convolutions over the first fragments."""
+        """The convolutions over the maps."""
         return _loaded(FragmentNetwork(), self._weights)
 
 
 class FragmentNetwork(nn.Module):
-    """Pairs of fragments, uint8 (B, 2, S, S, 3), to features (B, 128) of the first."""
+    """Maps of fragments (B, 80, 14, 14) to features (B, 256): means and deviations over the places."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = _convolutions(3)
+        self.layers = nn.Sequential(
+            nn.Conv2d(STEM_CHANNELS, 128, 3, padding=1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 128, 3, 2, padding=1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+        )
 
-    def forward(self, pairs: Tensor) -> Tensor:
+    def forward(self, maps: Tensor) -> Tensor:
         """See the class."""
-        return self.layers(_planes(pairs[:, 0])).mean((2, 3))
+        x = self.layers(maps.float()).float()
+        return torch.cat([x.mean((2, 3)), x.std((2, 3))], 1)
 
 
 class DifferenceNetwork(nn.Module):
@@ -220,10 +240,11 @@ class _Sequence(nn.Module):
         return self.network(features.float(), mask)
 
 
-def library(own: Mapping[str, Mapping[str, Tensor]] | None = None) -> tuple[LibraryModel, ...]:
+def library(stem: Stem, own: Mapping[str, Mapping[str, Tensor]] | None = None) -> tuple[LibraryModel, ...]:
     """All models of the embedded profile.
 
     Args:
+        stem: of the student, on which one of the models is built.
         own: weights of the two networks that were trained here, by their names; untrained when None.
     """
     own = own or {}
@@ -233,8 +254,12 @@ def library(own: Mapping[str, Mapping[str, Tensor]] | None = None) -> tuple[Libr
         NaturalScenesModel(),
         SequenceModel(),
         DifferenceModel(own.get(DifferenceModel.name)),
-        FragmentModel(own.get(FragmentModel.name)),
+        FragmentModel(stem, own.get(FragmentModel.name)),
     )
+
+
+def _middle(windows: Sequence[Window]) -> Window:
+    return windows[(len(windows) - 1) // 2]
 
 
 def _convolutions(channels: int) -> nn.Sequential:

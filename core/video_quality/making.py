@@ -28,7 +28,7 @@ from core.video_quality.train import Data, Pair, Run, TrainConfig, pretrain, stu
 
 STUDENT_FILE, TEACHER_FILE = "video_quality.safetensors", "video_quality_teacher.safetensors"
 STEM_FILE = "stem.safetensors"
-OWN: tuple[type[DifferenceModel] | type[FragmentModel], ...] = (DifferenceModel, FragmentModel)
+OWN = (DifferenceModel, FragmentModel)
 NEIGHBOURS, EVERY = 3, 6
 """Of every six runs of three films next to one another by name, one is held out: neighbours may show the same."""
 
@@ -57,11 +57,11 @@ def make_ready(
     if not kept_out:
         raise ParameterError(f"There are clips of {len(names)} films; give at least {NEIGHBOURS * EVERY}.")
     stem = _stem(out, set(names) - kept_out, kept_out, Run(out / "stem", progress=progress))
-    prepared.prepare(out / "clips", library(), stem, out / "prepared", progress)
+    prepared.prepare(out / "clips", library(stem), stem, out / "prepared", progress)
     clips = prepared.load(out / "prepared")
     data = Data(clips.of_films(set(names) - kept_out), clips.of_films(kept_out))
-    own = {model.name: _own_weights(model(), data, config, out) for model in OWN}
-    return Ready(data, library(own), stem, tuple(left_out))
+    own = {model.name: _own_weights(model, data, config, out) for model in library(stem) if isinstance(model, OWN)}
+    return Ready(data, library(stem, own), stem, tuple(left_out))
 
 
 def held_out_films(names: Sequence[str]) -> set[str]:

@@ -37,14 +37,17 @@ def made(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def stem() -> Stem:
+    return Stem(trimmed(load_efficientnet_lite()).eval().fold())
+
+
 def models() -> tuple[LibraryModel, ...]:
-    return (DifferenceModel(), FragmentModel())
+    return (DifferenceModel(), FragmentModel(stem()))
 
 
 @pytest.fixture(scope="module")
 def clips(made: Path) -> prepared.Clips:
-    stem = Stem(trimmed(load_efficientnet_lite()).eval().fold())
-    prepared.prepare(made, models(), stem, made / "prepared")
+    prepared.prepare(made, models(), stem(), made / "prepared")
     return prepared.load(made / "prepared")
 
 
@@ -83,7 +86,8 @@ def test_what_was_prepared_is_what_the_models_make_of_the_windows(clips: prepare
         views = kept["views"]
     assert len(clips) == len(views)
     assert clips.inputs[STUDENT].shape[1:] == (2, 3, 80, 14, 14)
-    np.testing.assert_array_equal(clips.inputs["fragments"].numpy(), views[:, 0, :2])
+    np.testing.assert_array_equal(clips.inputs["temporal_difference"].numpy(), views[:, 0, :2])
+    torch.testing.assert_close(clips.inputs["fragments"], clips.inputs[STUDENT][:, 0, 0], atol=0.05, rtol=0.05)
     assert clips.mask.sum(2).eq(6).all()
     torch.testing.assert_close(clips.levels.sum(1), torch.ones(len(clips)))
 
@@ -101,6 +105,6 @@ def test_a_fault_is_as_strong_as_the_label_it_would_bring() -> None:
 
 
 def test_the_library_holds_image_and_video_models_of_their_own_names() -> None:
-    found = library()
+    found = library(stem())
     assert len({model.name for model in found}) == len(found) >= 6
     assert {model.kind for model in found} == {"image", "video"}
