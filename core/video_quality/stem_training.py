@@ -6,7 +6,7 @@ batch; patches are shuffled and mirrored, since neither order nor side says anyt
 stays as it is, so that what it makes of a clip is computed once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -94,10 +94,22 @@ class StemClassifier(nn.Module):
         return self.levels(pooled), self.ladders(pooled)
 
 
-def train_stem(train: Mosaics, held_out: Mosaics, config: TrainConfig, run: Run) -> EfficientNetLite:
-    """Train the stem and return it with the epoch's weights that scored held-out fragments best."""
+def train_stem(
+    train: Mosaics, held_out: Mosaics, config: TrainConfig, run: Run, start: Mapping[str, Tensor] | None = None
+) -> EfficientNetLite:
+    """Train the stem and return it with the epoch's weights that scored held-out fragments best.
+
+    Args:
+        train: fragments to learn from.
+        held_out: fragments of other films, to choose the epoch by.
+        config: how long and how fast.
+        run: where.
+        start: weights of an earlier training to go on from; those of the classifier of ImageNet when None.
+    """
     seed_everything(config.seed)
     classifier = StemClassifier()
+    if start is not None:
+        classifier.stem.load_state_dict(start)
 
     def step(rows: NDArray[np.int64]) -> Tensor:
         pictures, mos, ladders = _batch(train, rows, np.random.default_rng([config.seed, *rows[:4]]))
