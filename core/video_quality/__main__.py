@@ -1,4 +1,4 @@
-"""``python -m core.video_quality score|compare|train|select-teachers|evaluate``."""
+"""``python -m core.video_quality score|compare|compose|train|select-teachers|evaluate``."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 from core.command_line import Answer, add_flags, command, from_flags, progress_line, run
 from core.media import video_files
 from core.video_quality import QualityConfig, VideoQuality, making
+from core.video_quality.composing import ComposeConfig, compose
 from core.video_quality.data import LadderConfig, build
 from core.video_quality.evaluation import as_table, assess
 from core.video_quality.results import as_row
@@ -60,6 +61,18 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
             "table": as_table(rows)}  # fmt: skip
 
 
+def composed(arguments: argparse.Namespace) -> Answer:
+    """Compose clean films of cut-out pictures over photographs, to train on."""
+    photographs = _pictures(arguments.backgrounds) if arguments.backgrounds else []
+    config = from_flags(arguments, ComposeConfig)
+    files = compose(_pictures(arguments.cutouts), photographs, config, arguments.out, progress_line())
+    return {"results": [{"path": file} for file in files]}
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in (".png", ".jpg", ".webp"))
+
+
 def _ready(arguments: argparse.Namespace) -> making.Ready:
     ladders, config = from_flags(arguments, LadderConfig), from_flags(arguments, TrainConfig)
     return making.make_ready(_films(arguments.folders), ladders, config, arguments.out, progress_line())
@@ -108,6 +121,11 @@ def _scoring_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def _training_commands(commands: argparse._SubParsersAction) -> None:
+    composing = command(commands, "compose", composed, _show_files, "make clean films to train on, of cut-out pictures")
+    composing.add_argument("cutouts", type=Path, metavar="FOLDER", help="of pictures with transparency")
+    composing.add_argument("--backgrounds", type=Path, metavar="FOLDER", help="of photographs")
+    composing.add_argument("--out", type=Path, required=True, help="folder for the films")
+    add_flags(composing, ComposeConfig)
     training = command(commands, "train", train, _show_training, "train on clips made of clean films")
     training.add_argument("--teachers", nargs="*", default=[], metavar="MODEL", help="target models (default: those "
                           "that select-teachers chose in the same folder)")  # fmt: skip
@@ -125,9 +143,13 @@ def _training_commands(commands: argparse._SubParsersAction) -> None:
         add_flags(one, LadderConfig)
 
 
+def _show_files(answer: Answer) -> str:
+    return "\n".join(str(row["path"]) for row in answer["results"])
+
+
 def _show_training(answer: Answer) -> str:
-    files = "\n".join(str(row["path"]) for row in answer["results"])
-    return f"{files}\nheld-out rank correlation {answer['srcc']:.3f}, half width of the band {answer['band']:.2f}"
+    figures = f"held-out rank correlation {answer['srcc']:.3f}, half width of the band {answer['band']:.2f}"
+    return f"{_show_files(answer)}\n{figures}"
 
 
 if __name__ == "__main__":

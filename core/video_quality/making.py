@@ -22,7 +22,7 @@ from core.video_quality.library import DifferenceModel, FragmentModel, LibraryMo
 from core.video_quality.model import Stem, trimmed
 from core.video_quality.prepared import Clips
 from core.video_quality.selection import SELECTION, features_of, new_pair
-from core.video_quality.stem_training import STEM_TRAINING, read_mosaics, train_stem
+from core.video_quality.stem_training import STEM_TRAINING, read_pictures, train_stem
 from core.video_quality.student import metadata, student_tensors
 from core.video_quality.train import Data, Pair, Run, TrainConfig, pretrain, student_input, train_pair
 
@@ -132,8 +132,8 @@ def _stem(out: Path, train: set[str], held_out: set[str], run: Run) -> Stem:
     """The student's stem, trained on the clips of some films and measured on others', or as it was trained before."""
     path, stem = out / STEM_FILE, trimmed(EfficientNetLite("lite0"))
     if not path.exists():
-        mosaics = [read_mosaics([out / "clips"], films) for films in (train, held_out)]
-        trained = train_stem(mosaics[0], mosaics[1], STEM_TRAINING, run)
+        pictures = [read_pictures([out / "clips"], films) for films in (train, held_out)]
+        trained = train_stem(pictures[0], pictures[1], STEM_TRAINING, run)
         with written_whole(path) as part:
             save_file(trained.state_dict(), part)
     stem.load_state_dict(load_file(path))

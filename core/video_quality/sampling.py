@@ -1,11 +1,14 @@
 """What the networks look at in one second of a film: pieces at native resolution, the whole picture, and its course.
 
-A window is one second. From the pair of pictures in its middle come *fragments* (Wu et al., "FAST-VQA", ECCV 2022:
-a 7 × 7 grid of 32 × 32 patches at native resolution, put together to one picture of 224 × 224; the same places in
-both pictures), and the first of the two squeezed to 224 × 224. All pictures of the second are glanced at: a sparse
+A window is one second. From the pair of pictures in its middle come *fragments* (after Wu et al., "FAST-VQA", ECCV
+2022: patches at native resolution, one from each cell of a grid, put together to one picture of 224 × 224; the same
+places in both pictures), and the first of the two squeezed to 224 × 224. Theirs are 7 × 7 patches of 32 × 32 at any
+place; ours are 2 × 2 of 112 × 112, each where its cell has most edges: seams look like faults, and where nothing is
+drawn nothing can be seen to be blurred. All pictures of the second are glanced at: a sparse
 grid of their luma, and its profiles along both sides, give the course of brightness, of change and of the shift.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-SIDE, PATCH, GRID = 224, 32, 7
+SIDE, PATCH, GRID = 224, 112, 2
 VIEWS = 3
 """Pictures of a window: fragments, the same fragments one picture later, the whole picture."""
 GLANCE_SHAPE = (36, 64)
@@ -90,25 +93,44 @@ def course(glances: Sequence[Glance], before: Glance | None = None) -> Floats:
 
 
 def views(first: Pixels, second: Pixels) -> Pixels:
-    """The three views of a pair of pictures (H, W, 3) of one size: uint8 (`VIEWS`, `SIDE`, `SIDE`, 3)."""
-    whole = cv2.resize(first, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.stack([fragments(first), fragments(second), np.asarray(whole, np.uint8)])
+    """The three views of a pair of pictures (H, W, 3) of one size: uint8 (`VIEWS`, `SIDE`, `SIDE`, 3).
 
-
-def fragments(picture: Pixels) -> Pixels:
-    """The 7 × 7 patches of 32 × 32 in the middles of equal cells, put together: uint8 (`SIDE`, `SIDE`, 3).
-
-    A picture with a side below `SIDE` is first enlarged to it, keeping its proportions.
+    Pictures with a side below `SIDE` are first enlarged to it, keeping their proportions.
     """
-    height, width = picture.shape[:2]
-    if min(height, width) < SIDE:
-        factor = SIDE / min(height, width)
-        size = (max(SIDE, round(width * factor)), max(SIDE, round(height * factor)))
-        picture = np.asarray(cv2.resize(_bounded(picture), size, interpolation=cv2.INTER_LINEAR), np.uint8)
-        height, width = picture.shape[:2]
-    tops, lefts = _places(height), _places(width)
-    rows = [np.concatenate([picture[t : t + PATCH, l : l + PATCH] for l in lefts], axis=1) for t in tops]  # noqa: E741
-    return np.concatenate(rows)
+    first, second = enlarged(first), enlarged(second)
+    whole = np.asarray(cv2.resize(first, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    places = busy_places(whole, (first.shape[0], first.shape[1]))
+    return np.stack([fragments(first, places), fragments(second, places), whole])
+
+
+def fragments(picture: Pixels, places: Sequence[tuple[int, int]]) -> Pixels:
+    """The patches of a picture (H, W, 3) at some places (top, left), `GRID` to a row: uint8 (`SIDE`, `SIDE`, 3)."""
+    cut = [picture[top : top + PATCH, left : left + PATCH] for top, left in places]
+    return np.concatenate([np.concatenate(cut[row : row + GRID], axis=1) for row in range(0, len(cut), GRID)])
+
+
+def busy_places(whole: Pixels, size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Where to cut the patches of `fragments`: in each cell of the grid, row by row, the place with most edges.
+
+    Args:
+        whole: uint8 (`SIDE`, `SIDE`, 3), the picture squeezed.
+        size: its (height, width), at least `SIDE` each.
+
+    Returns:
+        (top, left) of each patch.
+    """
+    luma = np.asarray(cv2.cvtColor(whole, cv2.COLOR_RGB2GRAY), np.float32)
+    edges = np.abs(np.diff(luma, axis=0, append=luma[-1:])) + np.abs(np.diff(luma, axis=1, append=luma[:, -1:]))
+    sums = cv2.integral(edges)
+    rows, columns = (max(1, PATCH * SIDE // side) for side in size)
+    within = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
+    cell, places = SIDE // GRID, []
+    for top, left in itertools.product(range(0, SIDE, cell), repeat=2):
+        starts = within[top : top + cell - rows + 1, left : left + cell - columns + 1]
+        down, across = np.unravel_index(int(starts.argmax()), starts.shape)
+        place = (top + int(down)) * size[0] // SIDE, (left + int(across)) * size[1] // SIDE
+        places.append((min(place[0], size[0] - PATCH), min(place[1], size[1] - PATCH)))
+    return places
 
 
 def window_of(pictures: Sequence[Pixels], start_s: Fraction = Fraction(0)) -> Window:
@@ -161,17 +183,22 @@ def _spread(size: int, count: int) -> NDArray[np.intp]:
     return ((np.arange(count) + 0.5) * size / count).astype(np.intp)
 
 
-def _places(size: int) -> list[int]:
-    cell = size / GRID
-    return [int(cell * index + (cell - PATCH) / 2) for index in range(GRID)]
-
-
 def _resampled(profile: Floats) -> Floats:
     places = (np.arange(PROFILE) + 0.5) * len(profile) / PROFILE - 0.5
     if len(profile) > 2 * PROFILE:  # means of the parts, so that nothing between the places is lost
         ends = (np.arange(PROFILE + 1) * len(profile) / PROFILE).astype(int)
         return (np.add.reduceat(profile, ends[:-1]) / np.diff(ends)).astype(np.float32)
     return np.interp(places, np.arange(len(profile)), profile).astype(np.float32)
+
+
+def enlarged(picture: Pixels) -> Pixels:
+    """A picture (H, W, 3) with a side below `SIDE` brought up to it, its proportions kept; others as they are."""
+    height, width = picture.shape[:2]
+    if min(height, width) >= SIDE:
+        return picture
+    factor = SIDE / min(height, width)
+    size = (max(SIDE, round(width * factor)), max(SIDE, round(height * factor)))
+    return np.asarray(cv2.resize(_bounded(picture), size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _bounded(picture: Pixels) -> Pixels:

@@ -1,8 +1,8 @@
 """Teaching the student's stem what faults look like, before anything of the student is trained.
 
 The first stages of EfficientNet-Lite0 know things, not faults. They are trained further, whole, to name the ladders
-that fragments went down and to score them, on fragments of the training clips and on pictures spoilt anew for every
-batch; patches are shuffled and mirrored, since neither order nor side says anything about quality. After that the stem
+that pictures went down and to score them, on the training clips and on pictures spoilt anew for every batch; patches
+are cut at random places and mirrored, since neither place nor side says anything about quality. After that the stem
 stays as it is, so that what it makes of a clip is computed once.
 """
 
@@ -26,7 +26,7 @@ from core.video_quality.levels import distribution_of
 from core.video_quality.losses import level_loss
 from core.video_quality.metrics import srcc
 from core.video_quality.model import LEVEL_COUNT, STEM_CHANNELS, STEM_STAGES, trimmed
-from core.video_quality.sampling import GRID, PATCH, Pixels, fragments
+from core.video_quality.sampling import GRID, PATCH, Pixels, enlarged, fragments, views
 from core.video_quality.train import Run, TrainConfig, Training
 
 SCORED = tuple(ladder for ladder in LADDERS if ladder.scores and not ladder.moving and ladder.name != "shake")
@@ -35,41 +35,41 @@ STEM_TRAINING = TrainConfig(epochs=8, batch=24, learning_rate=5e-4)
 """A rate that a pretrained network bears, and as many epochs as the held-out ranks rose."""
 FRESH = 0.4
 """Share of a batch that is spoilt anew."""
+MOST_SIDE = 448
+"""Of larger pictures the middle is kept."""
 
 
 @dataclass(frozen=True)
-class Mosaics:
-    """Fragments of clips with their labels, and whole clean pictures to be spoilt anew.
+class Pictures:
+    """Pictures of clips with their labels, and clean ones to be spoilt anew.
 
     Attributes:
-        fragments: uint8 (N, 4, S, S, 3), four of each clip.
+        pictures: uint8 (2, H, W, 3) of each of N clips, at native resolution.
         mos: (N,).
         ladders: (N, ladders), 1 for those it went down.
-        films: name of each clip's film.
         clean: the clean pictures of all clips.
     """
 
-    fragments: Pixels
+    pictures: tuple[Pixels, ...]
     mos: NDArray[np.float64]
     ladders: NDArray[np.float32]
-    films: tuple[str, ...]
     clean: tuple[Pixels, ...]
 
 
-def read_mosaics(folders: Sequence[Path], films: set[str]) -> Mosaics:
-    """The fragments of all clips of some films in folders that `core.video_quality.data.build` made."""
-    parts, mos, ladders, names, clean = [], [], [], [], []
+def read_pictures(folders: Sequence[Path], films: set[str]) -> Pictures:
+    """The pictures of all clips of some films in folders that `core.video_quality.data.build` made."""
+    pictures, mos, ladders, clean = [], [], [], []
     for file in sorted(file for folder in folders for file in folder.glob("*.npz")):
         with np.load(file) as made:
             rungs = read_rungs(made)
             if rungs[0].film not in films:
                 continue
-            parts.append(made["views"][:, :, :2].reshape(len(rungs), 4, *made["views"].shape[3:]))
-            clean += list(made["pictures"][0])
+            inner = _middle(made["pictures"])
+        pictures += list(inner)
+        clean += list(inner[0])
         mos += [rung.mos for rung in rungs]
         ladders += [went_down(rung.ladder) for rung in rungs]
-        names += [rung.film for rung in rungs]
-    return Mosaics(np.concatenate(parts), np.array(mos), np.array(ladders, np.float32), tuple(names), tuple(clean))
+    return Pictures(tuple(pictures), np.array(mos), np.array(ladders, np.float32), tuple(clean))
 
 
 def went_down(name: str) -> list[float]:
@@ -95,19 +95,20 @@ class StemClassifier(nn.Module):
 
 
 def train_stem(
-    train: Mosaics, held_out: Mosaics, config: TrainConfig, run: Run, start: Mapping[str, Tensor] | None = None
+    train: Pictures, held_out: Pictures, config: TrainConfig, run: Run, start: Mapping[str, Tensor] | None = None
 ) -> EfficientNetLite:
     """Train the stem and return it with the epoch's weights that scored held-out fragments best.
 
     Args:
-        train: fragments to learn from.
-        held_out: fragments of other films, to choose the epoch by.
+        train: pictures to learn from.
+        held_out: pictures of other films, to choose the epoch by.
         config: how long and how fast.
         run: where.
         start: weights of an earlier training to go on from; those of the classifier of ImageNet when None.
     """
     seed_everything(config.seed)
     classifier = StemClassifier()
+    given = torch.from_numpy(np.stack([views(pair[0], pair[1])[0] for pair in held_out.pictures]))
     if start is not None:
         classifier.stem.load_state_dict(start)
 
@@ -115,13 +116,12 @@ def train_stem(
         pictures, mos, ladders = _batch(train, rows, np.random.default_rng([config.seed, *rows[:4]]))
         with placement().autocast():
             levels, named = classifier(torch.from_numpy(pictures))
-        given = torch.from_numpy(np.stack([distribution_of(value) for value in mos]))
+        truth = torch.from_numpy(np.stack([distribution_of(value) for value in mos]))
         told = F.binary_cross_entropy_with_logits(named.float(), torch.from_numpy(ladders))
-        return level_loss(levels.float(), given) + told
+        return level_loss(levels.float(), truth) + told
 
     def measure() -> dict[str, float]:
         with torch.no_grad(), placement().autocast():
-            given = torch.from_numpy(held_out.fragments[:, 0])
             parts = [classifier(given[n : n + 32]) for n in range(0, len(given), 32)]
         scores = torch.cat([levels.float().softmax(1) @ torch.arange(1.0, 6) for levels, _ in parts])
         named = torch.cat([ladders.float() for _, ladders in parts])
@@ -133,17 +133,17 @@ def train_stem(
 
 
 def _batch(
-    clips: Mosaics, rows: NDArray[np.int64], random: np.random.Generator
+    clips: Pictures, rows: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[Pixels, NDArray[np.float64], NDArray[np.float32]]:
     pictures, mos, ladders = [], [], []
     for row in rows:
         if random.random() < FRESH:
             picture, score, name = spoilt(clips.clean[random.integers(len(clips.clean))], random)
-            pictures.append(shuffled(fragments(picture), random))
+            pictures.append(random_fragments(picture, random))
             mos.append(score)
             ladders.append(went_down(name))
         else:
-            pictures.append(shuffled(clips.fragments[row, random.integers(4)], random))
+            pictures.append(random_fragments(clips.pictures[row][random.integers(2)], random))
             mos.append(clips.mos[row])
             ladders.append(list(clips.ladders[row]))
     return np.stack(pictures), np.array(mos), np.array(ladders, np.float32)
@@ -161,12 +161,16 @@ def spoilt(picture: Pixels, random: np.random.Generator) -> tuple[Pixels, float,
     return ladder.apply(scene, strength)[0], score, ladder.name
 
 
-def shuffled(mosaic: Pixels, random: np.random.Generator) -> Pixels:
-    """The patches in another order, each of them mirrored or not."""
-    patches = mosaic.reshape(GRID, PATCH, GRID, PATCH, 3).swapaxes(1, 2).reshape(-1, PATCH, PATCH, 3)
-    patches = patches[random.permutation(len(patches))]
-    if random.random() < 0.5:
-        patches = patches[:, :, ::-1]
-    if random.random() < 0.5:
-        patches = patches[:, ::-1]
-    return patches.reshape(GRID, GRID, PATCH, PATCH, 3).swapaxes(1, 2).reshape(mosaic.shape)
+def random_fragments(picture: Pixels, random: np.random.Generator) -> Pixels:
+    """Patches from random places of a picture (H, W, 3), all of them mirrored or not: uint8 (`SIDE`, `SIDE`, 3)."""
+    picture = enlarged(picture)
+    ends = np.array(picture.shape[:2]) - PATCH + 1
+    places = [(int(top), int(left)) for top, left in random.integers(0, ends, (GRID * GRID, 2))]
+    mosaic = fragments(picture, places)
+    return np.ascontiguousarray(mosaic[:: random.choice((-1, 1)), :: random.choice((-1, 1))])
+
+
+def _middle(pictures: Pixels) -> Pixels:
+    """The middle of pictures (…, H, W, 3) with a side above `MOST_SIDE`."""
+    top, left = (max(0, side - MOST_SIDE) // 2 for side in pictures.shape[-3:-1])
+    return pictures[..., top : top + MOST_SIDE, left : left + MOST_SIDE, :].copy()

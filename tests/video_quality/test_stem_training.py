@@ -1,20 +1,22 @@
 """Teaching the stem: mosaics keep their patches, spoilt pictures their labels, and it learns to name faults."""
 
+import itertools
 import json
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from core.video_quality.data import Rung
 from core.video_quality.distortions import LADDERS, PRISTINE, Scene, by_name
 from core.video_quality.results import FAULTS
-from core.video_quality.sampling import PATCH, fragments
+from core.video_quality.sampling import PATCH, enlarged
 from core.video_quality.stem_training import (
     SCORED,
-    Mosaics,
-    read_mosaics,
-    shuffled,
+    Pictures,
+    random_fragments,
+    read_pictures,
     spoilt,
     train_stem,
     went_down,
@@ -22,17 +24,15 @@ from core.video_quality.stem_training import (
 from core.video_quality.train import METRICS, Run, TrainConfig
 
 
-def patches(mosaic: np.ndarray) -> set[bytes]:
-    """Every patch in the least of its four mirror images, so that mirrored ones are the same."""
-    cut = [mosaic[y : y + PATCH, x : x + PATCH] for y in range(0, 224, PATCH) for x in range(0, 224, PATCH)]
-    return {min(p[::a, ::b].tobytes() for a in (1, -1) for b in (1, -1)) for p in cut}
-
-
-def test_shuffling_keeps_every_patch_and_moves_most(scene: Scene) -> None:
-    mosaic = fragments(scene.pictures[0])
-    moved = shuffled(mosaic, np.random.default_rng(1))
-    assert patches(moved) == patches(mosaic) and len(patches(mosaic)) == 49
-    assert (moved != mosaic).mean() > 0.8
+def test_random_fragments_are_patches_of_the_picture(scene: Scene) -> None:
+    picture = enlarged(scene.pictures[0])
+    mosaic = random_fragments(picture, np.random.default_rng(1))
+    assert mosaic.shape == (224, 224, 3)
+    for top, left in itertools.product((0, PATCH), repeat=2):
+        patch = mosaic[top : top + PATCH, left : left + PATCH]
+        mirrored = [patch[::a, ::b] for a in (1, -1) for b in (1, -1)]
+        least = min(cv2.matchTemplate(picture, np.ascontiguousarray(p), cv2.TM_SQDIFF).min() for p in mirrored)
+        assert least < 1.0 * PATCH * PATCH
 
 
 def test_a_spoilt_picture_has_the_label_of_its_strength(scene: Scene) -> None:
@@ -61,28 +61,25 @@ def test_the_stem_learns_to_tell_spoilt_fragments(tmp_path: Path, scene: Scene) 
     steps = [scene.pictures[:4]] + [
         by_name["noise"].apply(Scene(scene.pictures[:4], Fraction(4), 1), s) for s in (0.002, 0.01)
     ]
-    cut = np.stack([[fragments(picture) for picture in clip] for clip in steps])
+    pairs = [np.stack(clip[:2]) for clip in steps]
     mos, names = np.array([PRISTINE, 3.39, 2.3]), ("clean", "noise", "noise")
-    clips = Mosaics(
-        np.tile(cut, (4, 1, 1, 1, 1)), np.tile(mos, 4), np.array([went_down(n) for n in names] * 4, np.float32),
-        ("film",) * 12, (scene.pictures[5],),
-    )  # fmt: skip
+    ladders = np.array([went_down(n) for n in names] * 4, np.float32)
+    clips = Pictures(tuple(pairs) * 4, np.tile(mos, 4), ladders, (scene.pictures[5],))
     train_stem(clips, clips, TrainConfig(epochs=5, batch=4, learning_rate=5e-4), Run(tmp_path))
     rows = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
     assert max(row["srcc"] for row in rows) > 0.8
 
 
-def test_mosaics_of_a_film_are_read_with_its_labels(tmp_path: Path, scene: Scene) -> None:
+def test_pictures_of_a_film_are_read_with_its_labels_and_large_ones_are_cut(tmp_path: Path) -> None:
     rungs = [
         Rung("a", 0, "clean", 0, PRISTINE, 100.0, (0.0,) * len(FAULTS)),
         Rung("a", 0, "h264", 1, 4.0, 80.0, (0.0,) * 7),
     ]
-    views = np.random.default_rng(0).integers(0, 256, (2, 2, 3, 224, 224, 3), dtype=np.uint8)
-    pictures = np.zeros((2, 2, 8, 8, 3), np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 2, 300, 648, 3), dtype=np.uint8)
     text = np.array(json.dumps([rung.__dict__ for rung in rungs]))
-    np.savez(tmp_path / "a--0.npz", views=views, pictures=pictures, rungs=text)
-    found = read_mosaics([tmp_path], {"a"})
-    assert found.fragments.shape == (2, 4, 224, 224, 3)
-    np.testing.assert_array_equal(found.fragments[1, 3], views[1, 1, 1])
+    np.savez(tmp_path / "a--0.npz", pictures=pictures, rungs=text)
+    found = read_pictures([tmp_path], {"a"})
+    np.testing.assert_array_equal(found.pictures[1], pictures[1, :, :, 100:548])
     assert found.mos.tolist() == [PRISTINE, 4.0] and len(found.clean) == 2
+    assert not read_pictures([tmp_path], {"b"}).pictures
