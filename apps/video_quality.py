@@ -52,6 +52,9 @@ def _wire_scoring(handlers: Handlers, ui: ScoreWidgets, heavy: dict[str, Any]) -
     drawn = answered.success(draw, found, [ui.table, *ui.exports, ui.card], **PRIVATE, **LIGHT)
     drawn.success(show_first, [found, ui.files], ui.card, **PRIVATE, **heavy)
     ui.table.choose(show_chosen, [found, ui.files], ui.card, **PRIVATE, **heavy)
+    asked = gr.JSON(visible=False, label="Answer")
+    explained = ui.ask.click(handlers.video_quality_teachers, inputs, asked, show_progress_on=ui.teachers, **heavy)
+    explained.success(video_quality_cards.teachers, asked, ui.teachers, **PRIVATE, **LIGHT)
     ui.stop.click(
         handlers.video_quality_cancel, None, gr.JSON(visible=False, label="Answer"), **LIGHT
     )  # the public one

@@ -95,6 +95,38 @@ def comparison(answer: Row) -> str:
     )
 
 
+def teachers(answer: Row) -> str:
+    """What the teaching models count for in each file, and how far the network agrees with them."""
+    rows = answer["results"]
+    names = list(rows[0]["importances"]) if rows else []
+    heads = "".join(f"<th scope='col'>{name}</th>" for name in ("File", "Score", "Teachers say", *map(_spoken, names)))
+    lines = "".join(
+        f"<tr><th scope='row'>{escape(row['file'])}</th><td>{row['student']:.2f}</td><td>{row['teacher']:.2f}</td>"
+        + "".join(f"<td>{row['importances'][name]:.0%}</td>" for name in names)
+        + "</tr>"
+        for row in rows
+    ) + "".join(
+        f"<tr><th scope='row'>{escape(row['file'])}</th><td colspan='{len(names) + 2}' class='bad'>"
+        f"{escape(row['error'])}</td></tr>"
+        for row in answer["errors"]
+    )
+    apart = [abs(row["student"] - row["teacher"]) for row in rows]
+    told = f"Score and teachers are {sum(apart) / len(apart):.2f} apart on average." if rows else "Nothing was judged."
+    return (
+        f'{status(told, "note")}<div class="table" tabindex="0" role="region" aria-label="Teachers by file"><table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>"
+    )
+
+
+def _spoken(model: str) -> str:
+    """The name of a model for a column's head.
+
+    >>> _spoken("natural_scenes")
+    'natural scenes'
+    """
+    return escape(model.replace("_", " "))
+
+
 def curve(rows: Sequence[Row]) -> str:
     """The scores of the seconds of one film or two, as steps; every second can be clicked."""
     length = max(max(second["start_s"] for second in row["per_second"]) + 1 for row in rows)

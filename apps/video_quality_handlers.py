@@ -8,9 +8,11 @@ import gradio as gr
 
 from apps.feedback import job
 from apps.runtime import AppSettings, Jobs, Once, playable, request_folder
-from core.errors import CancelledError, ParameterError
+from core.errors import CancelledError, MediaError, ParameterError
 from core.media import limits_from_environment
+from core.runtime import part_of
 from core.video_quality import QualityConfig, QualityScore, VideoQuality
+from core.video_quality.ensemble import Ensemble
 from core.video_quality.results import as_row
 from core.video_quality.student import QualityScorer
 
@@ -29,6 +31,7 @@ class Handlers:
         anywhere = replace(limits_from_environment(), allowed_roots=())  # gradio admits only what was uploaded
         self.config = QualityConfig(limits=anywhere)
         self.scorer = Once(lambda: QualityScorer())
+        self.ensemble = Once(lambda: Ensemble())
 
     def video_quality_score(
         self, videos: list[str], display_height: int, request: gr.Request, bar: gr.Progress = BAR
@@ -80,6 +83,37 @@ class Handlers:
             for row, path in zip(rows, paths, strict=True):
                 row["playable"] = str(playable(path, self.settings, report))
             return {"results": rows, "difference": told.difference, "certain": told.certain}
+
+    def video_quality_teachers(
+        self, videos: list[str], display_height: int, request: gr.Request, bar: gr.Progress = BAR
+    ) -> Answer:
+        """Ask the models that taught the network: how much each counts for these videos, and what they say together.
+
+        Args:
+            videos: the files.
+            display_height: rows of the screen they are shown on; 0: their own size, at most 1080 rows.
+            request: who asks; filled in by gradio.
+            bar: shows progress; filled in by gradio.
+        """
+        answer: Answer = {"results": [], "errors": [], "stopped": False}
+        with job(self.jobs, request, bar) as report:
+            if not videos:
+                raise ParameterError("There is nobody to ask about yet: choose one or more videos first.")
+            quality, ensemble = self.quality(display_height), self.ensemble()
+            try:
+                for number, video in enumerate(videos):
+                    path, part = Path(video), part_of(report, number, len(videos))
+                    try:
+                        told = ensemble.explain_file(path, quality.config, part_of(part, 0, 2))
+                        score = quality.score(path, part_of(part, 1, 2)).score
+                    except MediaError as error:
+                        answer["errors"].append({"file": path.name, "error": str(error)})
+                        continue
+                    row = {"file": path.name, "student": score, "teacher": told.score}
+                    answer["results"].append(row | {"importances": dict(told.importances)})
+            except CancelledError:
+                answer["stopped"] = True
+        return answer
 
     def video_quality_cancel(self, request: gr.Request) -> Answer:
         """Stop your running jobs; what they finished before is kept."""

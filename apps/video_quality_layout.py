@@ -24,6 +24,8 @@ class ScoreWidgets:
     screen: gr.Dropdown
     score: gr.Button
     stop: gr.Button
+    ask: gr.Button
+    teachers: gr.HTML
     table: gr.HTML
     exports: tuple[gr.DownloadButton, gr.DownloadButton]
     card: gr.HTML
@@ -50,6 +52,10 @@ def columns() -> tuple[ScoreWidgets, CompareWidgets]:
             with gr.Row():
                 score = gr.Button("Score", variant="primary", min_width=120)
                 stop = gr.Button("Stop scoring", min_width=150, scale=0)
+            with gr.Accordion("Ask the teachers", open=False):
+                gr.Markdown("The score comes from one small network. These models taught it: how much each counts "
+                            "for a video, and whether they agree.")  # fmt: skip
+                ask = gr.Button("Ask the teachers", min_width=150)
             with gr.Accordion("Compare two versions", open=False):
                 first = gr.File(label="First version", file_types=FILE_TYPES, height=120)
                 second = gr.File(label="Second version", file_types=FILE_TYPES, height=120)
@@ -65,8 +71,9 @@ def columns() -> tuple[ScoreWidgets, CompareWidgets]:
             )
             exports = export_buttons(" of the scores")
             card = gr.HTML(elem_id="video-quality-card", js_on_load=JUMP.read_text(encoding="utf-8"))
+            teachers = gr.HTML(elem_id="video-quality-teachers")
             script = "\n".join(f"{{{path.read_text(encoding='utf-8')}}}" for path in (SIDE_BY_SIDE, JUMP))
             pair = gr.HTML(elem_id="video-quality-pair", js_on_load=script)
-    return ScoreWidgets(files, screen, score, stop, table, exports, card), CompareWidgets(
+    return ScoreWidgets(files, screen, score, stop, ask, teachers, table, exports, card), CompareWidgets(
         first, second, compare, halt, pair
     )

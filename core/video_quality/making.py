@@ -17,6 +17,7 @@ from core.media.whole_file import written_whole
 from core.runtime import Progress, silent
 from core.video_quality import prepared
 from core.video_quality.data import LadderConfig, build
+from core.video_quality.ensemble import FILE
 from core.video_quality.levels import deviation_of
 from core.video_quality.library import DifferenceModel, FragmentModel, LibraryModel, library
 from core.video_quality.model import Stem, trimmed
@@ -26,7 +27,7 @@ from core.video_quality.stem_training import STEM_TRAINING, read_pictures, train
 from core.video_quality.student import metadata, student_tensors
 from core.video_quality.train import Data, Pair, Run, TrainConfig, pretrain, student_input, train_pair
 
-STUDENT_FILE, TEACHER_FILE = "video_quality.safetensors", "video_quality_teacher.safetensors"
+STUDENT_FILE, TEACHER_FILE = "video_quality.safetensors", FILE
 STEM_FILE = "stem.safetensors"
 OWN = (DifferenceModel, FragmentModel)
 NEIGHBOURS, EVERY = 3, 6

@@ -1,0 +1,103 @@
+"""The trained teacher for use: what each target model contributes to the judgement of a film.
+
+The student scores alone; this is for those who want to know what taught it, and whether the two agree.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from torch import Tensor
+
+from core.errors import ClipTooShortError
+from core.runtime import Progress, silent
+from core.video_quality.config import QualityConfig
+from core.video_quality.levels import mean_of
+from core.video_quality.library import LibraryModel, library
+from core.video_quality.model import Stem
+from core.video_quality.sampling import Window
+from core.video_quality.student import NAME, read_student
+from core.video_quality.teacher import Teacher, TeacherConfig
+from core.video_quality.watching import watch
+from core.weights import weights_path
+
+FILE = "video_quality_teacher.safetensors"
+SECONDS = 8
+"""A film's seconds that the teacher looks at, evenly spread."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the teacher says of a film.
+
+    Attributes:
+        score: 1 to 5.
+        distribution: predicted shares of opinions over the five levels, bad first.
+        importances: of each target model for this film, sum 1.
+    """
+
+    score: float
+    distribution: tuple[float, ...]
+    importances: Mapping[str, float]
+
+
+class Ensemble:
+    """The target models with the gate over them.
+
+    Args:
+        path: of trained weights; those of ``weights/video_quality`` when None.
+        stem: of the student, on which one of the models is built; that of ``weights/video_quality`` when None.
+
+    Raises:
+        WeightsError: weights are missing or wrong.
+    """
+
+    def __init__(self, path: Path | None = None, stem: Stem | None = None) -> None:
+        stem = stem or read_student(weights_path(NAME, f"{NAME}.safetensors")).stem
+        with safe_open(path or weights_path(NAME, FILE), framework="pt") as file:
+            config = TeacherConfig.from_json(file.metadata()["config"])
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            owner, _, rest = name.partition(".")
+            parts.setdefault(owner, {})[rest] = tensor
+        self._teacher = Teacher(config)
+        self._teacher.load_state_dict(parts.pop("teacher"))
+        self._teacher.eval()
+        by_name: dict[str, LibraryModel] = {model.name: model for model in library(stem, parts)}
+        self._models = [by_name[name] for name in config.models]
+        self._networks = [model.network().eval() for model in self._models]
+
+    def explain_file(self, path: Path, config: QualityConfig, progress: Progress = silent) -> Explanation:
+        """Judge a film by at most `SECONDS` of its seconds.
+
+        Raises:
+            MediaError: the file cannot be read.
+            CancelledError: ``progress`` says so.
+        """
+        return self.explain(list(watch(path, replace(config, max_seconds=SECONDS), progress)))
+
+    @torch.inference_mode()
+    def explain(self, windows: Sequence[Window]) -> Explanation:
+        """Judge a film by some of its seconds.
+
+        Image models look at each of them, and what they say is averaged; video models look at all of them in order.
+
+        Raises:
+            ClipTooShortError: there is no window.
+        """
+        if not windows:
+            raise ClipTooShortError("There is no second to judge; give at least one window.")
+        features = []
+        for model, network in zip(self._models, self._networks, strict=True):
+            runs = [[window] for window in windows] if model.kind == "image" else [windows]
+            prepared = torch.from_numpy(np.stack([model.prepare(run) for run in runs]))
+            features.append(network(prepared).float().mean(0, keepdim=True))
+        shares: NDArray[np.float32] = self._teacher.importances(features)[0].numpy()
+        levels: NDArray[np.float32] = self._teacher(features).levels.softmax(-1)[0].numpy()
+        importances = {model.name: float(share) for model, share in zip(self._models, shares, strict=True)}
+        return Explanation(mean_of(levels), tuple(float(share) for share in levels), importances)
