@@ -18,7 +18,7 @@ from core.media import EncodeOptions, write_video
 from tests.apps.visitor import FLAGS, Visitor
 from tests.factories import moving_clip
 from tests.scenes import PLACES, Canvas, scene
-from tests.video_quality.scorer import Brightness
+from tests.video_quality.scorer import Brightness, Teachers
 
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
@@ -72,6 +72,7 @@ def serving(folder: Path, foreign: list[str]) -> Iterator[Server]:
     from apps import video_quality_handlers
     from apps.runtime import AppSettings
 
+    vars(video_quality_handlers)["Ensemble"] = Teachers
     vars(video_quality_handlers)["QualityScorer"] = Brightness  # the app is tested here, not what the network says
     settings = AppSettings(
         library=str(folder / "videos"),

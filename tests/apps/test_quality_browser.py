@@ -185,3 +185,13 @@ def test_the_tab_fits_its_window_in_light_and_dark(
         assert overflow <= 0, f"{overflow} pixels wider than the window"
         person.photograph(f"quality_{name}_{scheme}")
     person.context.close()
+
+
+def test_the_teachers_say_what_each_counts_for(person: Visitor, dip: Path) -> None:
+    person.choose("Videos to score", dip)
+    person.page.get_by_role("button", name="Ask the teachers").first.click()
+    person.page.get_by_role("button", name="Ask the teachers").last.click()
+    table = person.page.get_by_role("region", name="Teachers by file")
+    expect(table.get_by_role("columnheader")).to_have_text(["File", "Score", "Teachers say", "bright", "dark"])
+    expect(table.get_by_role("rowheader", name="dip.mp4")).to_be_visible()
+    expect(person.page.locator("#video-quality-teachers")).to_contain_text("apart on average")

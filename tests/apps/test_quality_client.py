@@ -67,6 +67,18 @@ def test_two_versions_are_compared_and_both_can_be_played(server: Server, client
         client.predict(handle_file(str(dark)), handle_file(str(letter)), 0, api_name="/video_quality_compare")
 
 
+def test_the_teachers_are_asked_about_every_file_and_a_bad_one_is_named(
+    client: Client, not_media: Path, tmp_path: Path
+) -> None:
+    files = [grey(tmp_path / "bright.mkv", 255, 255), not_media, grey(tmp_path / "grey.mkv", 102)]
+    answer = client.predict([handle_file(str(f)) for f in files], 0, api_name="/video_quality_teachers")
+    bright, medium = answer["results"]
+    assert bright["file"] == "bright.mkv" and bright["importances"] == pytest.approx({"bright": 1, "dark": 0}, abs=0.02)
+    assert medium["importances"] == pytest.approx({"bright": 0.4, "dark": 0.6}, abs=0.02)
+    assert all(row["student"] == pytest.approx(row["teacher"], abs=0.1) for row in answer["results"])
+    assert [error["file"] for error in answer["errors"]] == ["letter.mp4"]
+
+
 def test_a_setting_out_of_range_and_no_file_are_said_in_words(client: Client, tmp_path: Path) -> None:
     with pytest.raises(AppError, match="choose one or more videos"):
         client.predict([], 0, api_name="/video_quality_score")
