@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,12 +76,15 @@ class Face:
 
     @property
     def outline(self) -> Outline:
-        """What `core.lip_sync.mouth_region` takes: the oval, and where down is.
+        """What `core.lip_sync.mouth_region` takes: the hull of all points, and where down is.
+
+        The oval alone leaves the lips out where a face is seen from the side.
 
         Raises:
             ParameterError: the eyes lie on the mouth.
         """
-        return Outline(self.landmarks[OVAL], down_by_landmarks(self.landmarks[EYES], self.landmarks[OUTER]))
+        hull = cv2.convexHull(self.landmarks).reshape(-1, 2)
+        return Outline(hull, down_by_landmarks(self.landmarks[EYES], self.landmarks[OUTER]))
 
 
 class FaceFinder:
@@ -124,10 +128,9 @@ class FaceFinder:
 
 
 def face_of(mesh: Points) -> Face:
-    """The face of a whole mesh, (468 or more, 2); its box holds the oval."""
+    """The face of a whole mesh, (468 or more, 2); its box holds all points that are kept."""
     landmarks = np.asarray(mesh[list(KEPT)], np.float32)
-    oval = landmarks[OVAL]
-    return Face(np.concatenate([oval.min(axis=0), oval.max(axis=0)]), landmarks)
+    return Face(np.concatenate([landmarks.min(axis=0), landmarks.max(axis=0)]), landmarks)
 
 
 def drawn_face(mouth: Sequence[float]) -> Face:
@@ -156,4 +159,4 @@ def drawn_face(mouth: Sequence[float]) -> Face:
     eyes = middle + width * np.array([[x, -_EYES_ABOVE] for x in (-0.9, -0.35, 0.35, 0.9)])
     nose = middle - np.array([0, 0.55 * width])
     landmarks = np.concatenate([eyes, nose[None], oval, outer, inner]).astype(np.float32)
-    return Face(np.concatenate([landmarks[OVAL].min(axis=0), landmarks[OVAL].max(axis=0)]), landmarks)
+    return Face(np.concatenate([landmarks.min(axis=0), landmarks.max(axis=0)]), landmarks)

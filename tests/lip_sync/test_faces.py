@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from core.encoders.faces import FaceLandmarker
 from core.errors import ParameterError
 from core.lip_sync.faces import CHIN, EYES, INNER, MOUTH, NOSE, OUTER, OVAL, Face, FaceFinder, drawn_face, face_of
-from core.lip_sync.mouth_region import mouth_and_lower, mouth_blurred
+from core.lip_sync.mouth_region import face_mask, mouth_and_lower, mouth_blurred
 
 Picture = NDArray[np.uint8]
 
@@ -68,6 +68,17 @@ class TestFaceFinder:
         np.testing.assert_array_equal(blurred[eyes], portrait[eyes])
         before, after = (np.diff(p[top:bottom, left:right].astype(int), axis=1) for p in (portrait, blurred))
         assert np.abs(after).mean() < 0.4 * np.abs(before).mean()
+
+
+def test_the_outline_of_a_face_seen_from_the_side_holds_its_lips() -> None:
+    """The lips are moved beyond the oval, as they are in a profile."""
+    face = drawn_face((80, 190, 120, 210))
+    points = face.landmarks.copy()
+    points[OUTER.start :, 0] += 70
+    aside = Face(face.box, points)
+    inside = face_mask((260, 260), aside.outline.points)
+    assert all(inside[round(float(y)), round(float(x))] for x, y in points[OUTER])
+    assert points[OUTER, 0].max() > points[OVAL, 0].max() + 10
 
 
 class TestDrawnFace:

@@ -19,6 +19,7 @@ from core.lip_sync.mouth_region import (
     gradient_kernels,
     gradient_map,
     hsi,
+    hull,
     lower_part,
     mean_filtered,
     mouth_and_lower,
@@ -107,8 +108,8 @@ class TestMouthMask:
         np.testing.assert_array_equal(mouth_mask(row, np.ones((1, 4), np.bool_), MOUTH_HUE_DEG), [[True] + [False] * 3])
 
     def test_on_yellower_skin_less_red_lips_are_found(self) -> None:
-        """t is 0.8 for these lips and 0.5 for the skin; 69.2 degrees are t = 0.87."""
-        row = picture_of(*[SKIN] * 5, (200, 120, 100))
+        """t is 0.7 for these lips and 0.5 for the skin; 68.4 degrees are t = 0.80."""
+        row = picture_of(*[SKIN] * 5, (200, 130, 100))
         assert hsi(row).hue_deg[0, 5] < MOUTH_HUE_DEG
         np.testing.assert_array_equal(mouth_mask(row, np.ones((1, 6), np.bool_)), [[False] * 5 + [True]])
 
@@ -142,6 +143,11 @@ class TestSkin:
     def test_a_hole_that_opens_at_a_corner_only_is_filled(self) -> None:
         np.testing.assert_array_equal(filled(mask_of(".#.", "#.#", ".#.")), mask_of(".#.", "###", ".#."))
 
+    def test_the_hull_holds_what_lies_between(self) -> None:
+        given = mask_of("#...#", ".....", "#...#", ".....")
+        np.testing.assert_array_equal(hull(given), mask_of("#####", "#####", "#####", "....."))
+        assert not hull(np.zeros((2, 2), np.bool_)).any()
+
 
 class TestLowerPart:
     @pytest.mark.parametrize(
@@ -161,6 +167,12 @@ class TestLowerPart:
         face = mask_of("......", ".####.", ".####.", ".####.", ".####.", "......")
         wanted = mask_of("......", "......", "......", "......", ".####.", "......")
         np.testing.assert_array_equal(lower_part(face, DOWN, share=0.25), wanted)
+
+    def test_of_a_face_that_the_edge_cuts_the_whole_counts(self) -> None:
+        """Eight rows, of which the upper four are outside the picture: its lower half is all there is."""
+        below = lower_part(np.ones((4, 4), np.bool_), DOWN, outline=square(0, -4, 3, 3))
+        above = lower_part(np.ones((4, 4), np.bool_), DOWN, outline=square(0, 0, 3, 7))
+        assert below.all() and not above.any()
 
     def test_a_leaning_face_is_cut_across_its_own_axis(self) -> None:
         found = lower_part(np.ones((3, 3), np.bool_), np.array([1, 1]) / math.sqrt(2))
@@ -238,6 +250,16 @@ class TestBlur:
         _, lower = mouth_and_lower(blue, Outline(square(1, 1, 8, 8), DOWN))
         wanted = np.zeros((10, 10), np.bool_)
         wanted[5:9, 1:9] = True
+        np.testing.assert_array_equal(lower, wanted)
+
+    def test_lips_at_the_edge_of_the_skin_are_within_its_part(self) -> None:
+        """Seen from the side: a mouth of no colour of skin, open to the background on its right."""
+        face = np.full((12, 12, 3), (200, 150, 120), np.uint8)
+        face[8:10, 8:12] = (240, 20, 90)
+        assert not skin_mask(face)[8:10, 8:12].any()
+        _, lower = mouth_and_lower(face, Outline(square(0, 0, 11, 11), DOWN))
+        wanted = np.zeros((12, 12), np.bool_)
+        wanted[6:] = True
         np.testing.assert_array_equal(lower, wanted)
 
     def test_faces_at_and_beyond_the_edge_are_taken(self) -> None:
