@@ -83,7 +83,7 @@ class Face:
         Raises:
             ParameterError: the eyes lie on the mouth.
         """
-        hull = cv2.convexHull(self.landmarks).reshape(-1, 2)
+        hull = np.asarray(cv2.convexHull(self.landmarks).reshape(-1, 2), np.float32)
         return Outline(hull, down_by_landmarks(self.landmarks[EYES], self.landmarks[OUTER]))
 
 

@@ -156,7 +156,8 @@ def hull(mask: Mask) -> Mask:
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return mask
-    return face_mask((mask.shape[0], mask.shape[1]), cv2.convexHull(np.stack([columns, rows], 1)).reshape(-1, 2))
+    corners = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.float32)).reshape(-1, 2)
+    return face_mask((mask.shape[0], mask.shape[1]), np.asarray(corners, np.float32))
 
 
 def face_mask(shape: tuple[int, int], outline: Points) -> Mask:
