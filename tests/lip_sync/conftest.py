@@ -1,0 +1,31 @@
+"""The portrait that faces are looked for in, and the finder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.lip_sync.faces import FaceFinder
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+
+
+@pytest.fixture(scope="session")
+def portrait() -> NDArray[np.uint8]:
+    """The astronaut, (512, 512): eyes at about y = 110, mouth at about (225, 165), smiling."""
+    return np.asarray(Image.open(ASSETS / "astronaut.jpg").convert("RGB"))
+
+
+@pytest.fixture(scope="session")
+def head(portrait: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The astronaut's head, (240, 240)."""
+    return np.ascontiguousarray(portrait[:240, 104:344])
+
+
+@pytest.fixture(scope="module")
+def finder() -> Iterator[FaceFinder]:
+    with FaceFinder() as faces:
+        yield faces
