@@ -29,6 +29,8 @@ _SIZES = ((480, 270), (512, 288), (400, 400), (350, 350), (640, 360), (360, 480)
 _RATES = (Fraction(15), Fraction(24), Fraction(25))
 _SECONDS = Fraction(5, 2)
 _GREATEST_BLUR, _GREATEST_GRAIN = 9.0, 2.5
+_HELD = 0.3
+"""Share of films whose camera does not move: most of the picture stands still, as if it were frozen, but not all."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,9 @@ def composed(
     size = _SIZES[random.integers(len(_SIZES))]
     background = _background(photographs, size, random)
     pieces = [_piece(cutouts[int(random.integers(len(cutouts)))], size, random) for _ in range(random.integers(2, 8))]
-    slide = random.uniform(-1, 1, 2) * 20 / float(rate)
-    grain = np.float32(random.uniform(0.3, _GREATEST_GRAIN) if random.random() < 0.5 else 0.0)
+    held = random.random() < _HELD
+    slide = (0.0 if held else 1.0) * random.uniform(-1, 1, 2) * 20 / float(rate)
+    grain = np.float32(0.0 if held or random.random() < 0.5 else random.uniform(0.3, _GREATEST_GRAIN))
     pictures = []
     for number in range(round(_SECONDS * rate)):
         matrix = np.array([[1, 0, slide[0] * number], [0, 1, slide[1] * number]])

@@ -174,7 +174,7 @@ def faults_of(scores: dict[str, float]) -> tuple[float, ...]:
 
 
 def _look(clip: Sequence[Pixels]) -> dict[str, NDArray[Any]]:
-    """What the networks look at: views (2, 3, S, S, 3), course (2, T, 8), and the pictures (2, H, W, 3) themselves."""
+    """What the networks look at: views (2, 3, S, S, 3), course (2, T, 9), and the pictures (2, H, W, 3) themselves."""
     middle = len(clip) // 2
     halves = clip[:middle], clip[middle : 2 * middle]
     windows = [window_of(half) for half in halves]

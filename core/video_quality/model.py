@@ -96,7 +96,7 @@ class Student(nn.Module):
 
         Args:
             maps: (N, 3, 80, 14, 14), what `stem` gives for the three views.
-            course: (N, T, 8), see `core.video_quality.sampling.course`, anything beyond the end of a second.
+            course: (N, T, 9), see `core.video_quality.sampling.course`, anything beyond the end of a second.
             mask: (N, T), True on pictures; every row begins with at least one.
         """
         count = len(maps)
@@ -116,7 +116,7 @@ class Student(nn.Module):
         return Judgement(quality, self.classifier(active), self.fault_classifier(active))
 
     def forward(self, maps: Tensor, course: Tensor, mask: Tensor) -> Judgement:
-        """Judge films of as many seconds each: maps (B, W, 3, 80, 14, 14), course (B, W, T, 8), mask (B, W, T)."""
+        """Judge films of as many seconds each: maps (B, W, 3, 80, 14, 14), course (B, W, T, 9), mask (B, W, T)."""
         films = maps.shape[:2]
         seconds = self.seconds(maps.flatten(0, 1), course.flatten(0, 1), mask.flatten(0, 1))
         return self.judge(seconds.unflatten(0, films).mean(1))
@@ -162,7 +162,7 @@ class Stem(nn.Module):
 
 
 def padded(courses: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """Courses (…, T_n, 8) of different lengths as one tensor (N, …, T, 8), and its mask (N, …, T)."""
+    """Courses (…, T_n, 9) of different lengths as one tensor (N, …, T, 9), and its mask (N, …, T)."""
     longest = max(course.shape[-2] for course in courses)
     values = np.zeros((len(courses), *courses[0].shape[:-2], longest, courses[0].shape[-1]), np.float32)
     mask = np.zeros(values.shape[:-1], bool)

@@ -29,7 +29,7 @@ class Clips:
     Attributes:
         rungs: what each is.
         inputs: by model, and `STUDENT` for the student's maps (N, W, 3, 80, 14, 14): what `LibraryModel.prepare` gave.
-        course: (N, W, T, 8), zeros beyond the end.
+        course: (N, W, T, 9), zeros beyond the end.
         mask: (N, W, T), True on pictures.
     """
 

@@ -29,7 +29,7 @@ PROFILE = 256
 _PROFILE_LINES = 16
 _MOST_SHIFT = 12
 _DARK, _BRIGHT = 18.0, 237.0
-COURSE = ("luma", "contrast", "change", "unchanged", "shift_across", "shift_down", "dark", "bright")
+COURSE = ("luma", "contrast", "change", "unchanged", "shift_across", "shift_down", "dark", "bright", "repeated")
 """The numbers that `course` gives for every picture."""
 
 
@@ -79,7 +79,8 @@ def course(glances: Sequence[Glance], before: Glance | None = None) -> Floats:
     ``luma`` and ``contrast`` are mean and deviation of the grid over 255; ``change`` is the mean absolute difference
     from the picture before over 16, and ``unchanged`` the share of the grid that differs by at most half a step;
     the shifts are those of the profiles, in hundredths of the side; ``dark`` and ``bright`` are the shares of the
-    grid near black and near white.
+    grid near black and near white; ``repeated`` is 1 where nothing at all of the grid has changed, as in a picture that
+    is shown again, and 0 in a still scene in which something stirs.
 
     Args:
         glances: at least one.
@@ -158,7 +159,8 @@ def _row(now: Glance, before: Glance | None) -> list[float]:
         across, down = shift(before.across, now.across), shift(before.down, now.down)
     grid = now.grid
     shares = float((grid < _DARK).mean()), float((grid > _BRIGHT).mean())
-    return [float(grid.mean()) / 255, float(grid.std()) / 255, change, unchanged, across, down, *shares]
+    level = float(grid.mean()) / 255, float(grid.std()) / 255
+    return [*level, change, unchanged, across, down, *shares, float(unchanged == 1)]
 
 
 def shift(before: Floats, now: Floats) -> float:
