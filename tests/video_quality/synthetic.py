@@ -10,7 +10,7 @@ from core.video_quality.data import Rung, faults_of
 from core.video_quality.library import Kind, Prepared
 from core.video_quality.model import STEM_CHANNELS
 from core.video_quality.prepared import STUDENT, Clips
-from core.video_quality.sampling import Window
+from core.video_quality.sampling import COURSE, Window
 from core.video_quality.train import Data
 
 
@@ -46,7 +46,7 @@ def clips(count: int, models: Sequence[Planted], seed: int, clarity: float = 0.6
     generator = torch.Generator().manual_seed(seed)
     maps = torch.randn(count, 1, 3, STEM_CHANNELS, 14, 14, generator=generator)
     maps[:, :, :, :8] += clarity * (told - 3)[:, None, None, None, None, None]
-    course = torch.randn(count, 1, 4, 8, generator=generator)
+    course = torch.randn(count, 1, 4, len(COURSE), generator=generator)
     inputs = {STUDENT: maps.half(), **{model.name: model.planted(told, seed) for model in models}}
     return Clips(rungs, inputs, course, torch.ones(count, 1, 4, dtype=torch.bool))
 

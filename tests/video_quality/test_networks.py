@@ -5,6 +5,7 @@ import torch
 
 from core.encoders.image import load_efficientnet_lite
 from core.video_quality.model import STEM_CHANNELS, STEM_STAGES, Judgement, Stem, Student, StudentConfig, trimmed
+from core.video_quality.sampling import COURSE
 from core.video_quality.student import TrainedStudent
 from core.video_quality.teacher import Teacher, TeacherConfig
 
@@ -19,7 +20,7 @@ def student() -> Student:
 
 def seconds(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     random = torch.Generator().manual_seed(seed)
-    maps, course = torch.randn(count, *MAPS, generator=random), torch.randn(count, 12, 8, generator=random)
+    maps, course = torch.randn(count, *MAPS, generator=random), torch.randn(count, 12, len(COURSE), generator=random)
     return maps, course, torch.ones(count, 12, dtype=torch.bool)
 
 
@@ -48,7 +49,7 @@ def test_a_film_is_judged_by_the_mean_of_its_seconds(student: Student) -> None:
 def test_a_second_does_not_depend_on_its_neighbours_nor_on_what_lies_beyond_its_end(student: Student) -> None:
     maps, course, mask = seconds(4)
     mask[:, 9:] = False
-    longer = torch.cat([course, 1e3 * torch.ones(4, 5, 8)], 1)
+    longer = torch.cat([course, 1e3 * torch.ones(4, 5, len(COURSE))], 1)
     shown = torch.cat([mask, torch.zeros(4, 5, dtype=torch.bool)], 1)
     with torch.no_grad():
         said = student.seconds(maps, course, mask)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.video_quality.sampling import PATCH, SIDE, busy_places, enlarged, fragments, views
+from core.video_quality.sampling import COURSE, PATCH, SIDE, busy_places, enlarged, fragments, views, window_of
 
 CENTRES = ((200, 330), (190, 870), (560, 410), (500, 1100))
 
@@ -45,3 +45,11 @@ def test_pictures_of_any_size_have_their_views(size: tuple[int, int]) -> None:
 
 def test_a_picture_of_one_colour_is_cut_at_the_beginnings_of_its_cells() -> None:
     assert busy_places(np.zeros((SIDE, SIDE, 3), np.uint8), (448, 896)) == [(0, 0), (0, 448), (224, 0), (224, 448)]
+
+
+def test_a_picture_shown_again_is_repeated_and_one_in_which_something_stirs_is_not() -> None:
+    still = np.full((90, 160, 3), 90, np.uint8)
+    stirred = still.copy()
+    stirred[40:44, 60:68] = 200
+    rows = window_of([still, still, stirred, stirred]).course[:, COURSE.index("repeated")]
+    assert rows.tolist() == [0, 1, 0, 1]

@@ -105,7 +105,7 @@ def test_long_films_are_looked_at_evenly_and_short_ones_whole(tmp_path: Path) ->
 
 def test_a_still_picture_is_one_window_in_which_nothing_moves(tmp_path: Path) -> None:
     (window,) = watch(still_picture(tmp_path / "still.png", size=(300, 200)), CONFIG)
-    assert window.course.shape == (1, 8) and window.course[0, CHANGE] == 0
+    assert window.course.shape == (1, len(COURSE)) and window.course[0, CHANGE] == 0
     np.testing.assert_array_equal(window.views[0], window.views[1])
 
 
