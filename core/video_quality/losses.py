@@ -7,6 +7,9 @@ from torch import Tensor
 
 from core.video_quality.model import Judgement
 
+MARGIN = 0.15
+"""By how much the score is to fall from one step of a ladder to the next, where the labels fall by as much."""
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -17,12 +20,14 @@ class LossWeights:
         student: the student's prediction against the label.
         distance: between the two quality features.
         faults: the faults seen by both against those that were made; not in the document.
+        order: the student's score of a clip against that of the next step down its ladder; not in the document.
     """
 
     teacher: float = 1.0
     student: float = 1.0
     distance: float = 1.0
     faults: float = 0.5
+    order: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,3 +67,14 @@ def level_loss(logits: Tensor, levels: Tensor) -> Tensor:
     """The squared earth mover's distance of predicted and given distributions (B, 5), mean over the batch."""
     difference = logits.softmax(-1).cumsum(-1) - levels.cumsum(-1)
     return difference.square().sum(-1).mean()
+
+
+def order_loss(better: Tensor, worse: Tensor, gap: Tensor) -> Tensor:
+    """How far scores (B,) fall short of falling from one step to the next, mean over the batch.
+
+    Args:
+        better: scores of clips.
+        worse: scores of the same clips one step further down.
+        gap: by how much their labels fall; no more than `MARGIN` is asked for.
+    """
+    return (gap.clamp(0, MARGIN) - (better - worse)).relu().mean()

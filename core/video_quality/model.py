@@ -65,7 +65,7 @@ class Judgement(NamedTuple):
     @property
     def score(self) -> Tensor:
         """The mean of the distribution over the levels, 1 to 5: (B,)."""
-        return self.levels.softmax(-1) @ torch.arange(1.0, LEVEL_COUNT + 1, device=self.levels.device)
+        return self.levels.float().softmax(-1) @ torch.arange(1.0, LEVEL_COUNT + 1, device=self.levels.device)
 
 
 class Student(nn.Module):

@@ -6,7 +6,7 @@ films best is kept. It runs through accelerate and goes on from its last checkpo
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from core.errors import ParameterError
 from core.media.whole_file import written_whole
 from core.runtime import Progress, placement, seed_everything, silent
+from core.video_quality.data import Rung
 from core.video_quality.distortions import LADDERS
 from core.video_quality.library import LibraryModel
-from core.video_quality.losses import Labels, LossWeights, quality_loss
+from core.video_quality.losses import Labels, LossWeights, order_loss, quality_loss
 from core.video_quality.metrics import srcc
 from core.video_quality.model import Judgement, Student
 from core.video_quality.prepared import STUDENT, Clips
@@ -218,18 +219,41 @@ def train_pair(pair: Pair, data: Data, features: tuple[Features, Features], conf
     """
     if len(data.train) < LEAST_CLIPS:
         raise ParameterError(f"There are {len(data.train)} clips to train on; give at least {LEAST_CLIPS}.")
-    levels, faults = data.train.levels, data.train.faults
+    levels, faults, mos = data.train.levels, data.train.faults, torch.from_numpy(data.train.mos).float()
+    worse = next_steps(data.train.rungs)
 
     def step(rows: NDArray[np.int64]) -> Tensor:
+        both = np.concatenate([rows, worse[rows]])
         with placement().autocast():
-            taught, learnt = pair(data.train, features[0], rows)
-        return quality_loss(taught, learnt, Labels(levels[rows], faults[rows]), run.weights)
+            taught, learnt = pair(data.train, features[0], both)
+        loss = quality_loss(taught, learnt, Labels(levels[both], faults[both]), run.weights)
+        if learnt is not None:
+            before, after = learnt.score.float().chunk(2)
+            loss = loss + run.weights.order * order_loss(before, after, mos[rows] - mos[worse[rows]])
+        return loss
 
     def measure() -> dict[str, float]:
         scores = judge(pair, data.held_out, features[1])
         return {f"{name}_srcc": srcc(told, data.held_out.mos) for name, told in scores.items()}
 
     return Training(pair, config, run.folder).run(step, len(data.train), measure, run.progress)
+
+
+def next_steps(rungs: Sequence[Rung]) -> NDArray[np.int64]:
+    """For each clip the number of the one that is a step further down its ladder, or its own where there is none.
+
+    From a clean clip the first of its ladders leads down.
+    """
+    found = {(rung.film, rung.clip, rung.ladder, rung.step): n for n, rung in enumerate(rungs)}
+    first: dict[tuple[str, int], int] = {}
+    for (film, clip, ladder, step), n in found.items():
+        if step == 1 and "+" not in ladder:
+            first.setdefault((film, clip), n)
+    below = []
+    for n, rung in enumerate(rungs):
+        here = rung.film, rung.clip
+        below.append(first.get(here, n) if rung.step == 0 else found.get((*here, rung.ladder, rung.step + 1), n))
+    return np.array([m if "+" not in rungs[n].ladder else n for n, m in enumerate(below)])
 
 
 @torch.no_grad()

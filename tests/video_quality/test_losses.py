@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.video_quality.losses import Labels, LossWeights, level_loss, quality_loss
+from core.video_quality.losses import Labels, LossWeights, level_loss, order_loss, quality_loss
 from core.video_quality.model import Judgement
 
 
@@ -66,3 +66,9 @@ def test_a_prediction_two_levels_off_costs_more_than_one_level_off() -> None:
     costs = [float(level_loss(sure[level : level + 1], truth)) for level in range(5)]
     assert costs[0] == pytest.approx(0, abs=1e-6)
     assert costs == sorted(costs) and len({round(cost, 3) for cost in costs}) == 5
+
+
+def test_scores_are_asked_to_fall_where_the_labels_do_and_by_no_more_than_the_margin() -> None:
+    better, worse = torch.tensor([4.0, 4.0, 3.0, 2.0]), torch.tensor([3.5, 3.95, 3.2, 2.0])
+    gap = torch.tensor([1.0, 1.0, 0.05, 0.0])  # far apart; too near; the wrong way round; the same clip
+    torch.testing.assert_close(order_loss(better, worse, gap), torch.tensor((0 + 0.10 + 0.25 + 0) / 4))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core.errors import CancelledError, ParameterError
 from core.runtime import CancelToken, Progress, cancellable, silent
+from core.video_quality.data import Rung
 from core.video_quality.losses import LossWeights
 from core.video_quality.making import held_out_films
 from core.video_quality.metrics import srcc
@@ -23,7 +24,7 @@ from core.video_quality.selection import (
     new_pair,
     select_teachers,
 )
-from core.video_quality.train import METRICS, Data, Run, TrainConfig, fine_tune, judge, train_pair
+from core.video_quality.train import METRICS, Data, Run, TrainConfig, fine_tune, judge, next_steps, train_pair
 from tests.video_quality import synthetic
 from tests.video_quality.synthetic import Planted
 
@@ -131,3 +132,10 @@ def test_held_out_films_are_runs_of_neighbours() -> None:
     kept_out = sorted(held_out_films(names))
     assert len(kept_out) == 15
     assert all(names.index(kept_out[n + 2]) - names.index(kept_out[n]) == 2 for n in range(0, 15, 3))
+
+
+def test_from_every_clip_the_next_step_of_its_ladder_follows() -> None:
+    told = [("clean", 0), ("noise", 1), ("noise", 2), ("h264", 1), ("noise+h264", 2), ("noise+h264", 3)]
+    rungs = [Rung("film", 0, ladder, step, 4.0, 50.0, (0.0,) * 7) for ladder, step in told]
+    rungs += [Rung("film", 1, "noise", 2, 4.0, 50.0, (0.0,) * 7), Rung("film", 1, "noise", 3, 4.0, 50.0, (0.0,) * 7)]
+    assert next_steps(rungs).tolist() == [1, 2, 2, 3, 4, 5, 7, 7]
