@@ -25,7 +25,7 @@ WORDS = ("add", "find", "find_many", "recommend", "mark", "list", "remove", "fin
 MUSIC_WORDS = ("add", "match", "lay", "list", "remove", "cancel")
 ENDPOINTS = (
     {f"/video_search_{word}" for word in WORDS}
-    | {f"/video_quality_{word}" for word in ("score", "compare", "cancel")}
+    | {f"/video_quality_{word}" for word in ("score", "compare", "teachers", "cancel")}
     | {f"/music_matching_{word}" for word in MUSIC_WORDS}
 )
 
