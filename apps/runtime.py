@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from core.errors import ParameterError
+from core.errors import ParameterError, check_ranges
 from core.media import browser_playable, probe, thumbnail, write_preview
 from core.runtime import CancelToken, Progress
 
@@ -50,14 +50,7 @@ class AppSettings:
     max_upload_mb: int = field(default=1024, metadata={"help": "largest upload in megabytes, 1 to 100000"})
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("port", 1, 65535),
-            ("jobs", 1, 16),
-            ("max_waiting", 1, 1000),
-            ("max_upload_mb", 1, 100_000),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ParameterError(f"{name} is {getattr(self, name)}; choose a number from {low} to {high}.")
+        check_ranges(self, ("port", 1, 65535), ("jobs", 1, 16), ("max_waiting", 1, 1000), ("max_upload_mb", 1, 100_000))
         if self.auth and not all(self.auth.partition(":")):
             raise ParameterError("auth must read user:password, both not empty.")
 

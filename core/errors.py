@@ -98,3 +98,15 @@ class LibraryNotFoundError(StoreError):
 
 class RecordNotFoundError(StoreError):
     """The library has no such row."""
+
+
+def check_ranges(config: object, *ranges: tuple[str, float, float]) -> None:
+    """Refuse a config whose fields lie outside their ranges, given as (name, lowest, highest).
+
+    Raises:
+        ParameterError: one does; it is named, with its range.
+    """
+    for name, low, high in ranges:
+        value = getattr(config, name)
+        if not low <= value <= high:
+            raise ParameterError(f"{name} is {value}; choose a number from {low} to {high}.")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from core.errors import ParameterError, WeightsError
+from core.errors import ParameterError, WeightsError, check_ranges
 from core.runtime import place, placement
 from core.weights import weights_path
 
@@ -44,9 +44,7 @@ class NetworkConfig:
     dropout: float = field(default=0.2, metadata={"help": "share of features left out while training, 0 to 0.9"})
 
     def __post_init__(self) -> None:
-        for name, low, high in (("width", 8, 4096), ("terms", 1, 16), ("dimensions", 0, 65536), ("dropout", 0, 0.9)):
-            if not low <= getattr(self, name) <= high:
-                raise ParameterError(f"{name} is {getattr(self, name)}; choose a number from {low} to {high}.")
+        check_ranges(self, ("width", 8, 4096), ("terms", 1, 16), ("dimensions", 0, 65536), ("dropout", 0, 0.9))
 
     @property
     def output(self) -> int:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ParameterError
+from core.errors import ParameterError, check_ranges
 from core.lip_sync.faces import Box, Face, Picture, Points, drawn_face
 
 _LARGER = 1.1
@@ -38,19 +38,16 @@ class FollowConfig:
     thumbnail_px: int = field(default=96, metadata={"help": "side of the thumbnails, 16 to 1024 pixels"})
 
     def __post_init__(self) -> None:
-        ranges = {
-            "most_gap_frames": (0, 250),
-            "least_overlap": (0, 1),
-            "most_distance": (0, 5),
-            "least_seen": (1, 250),
-            "box_sigma_frames": (0, 50),
-            "point_sigma_frames": (0, 10),
-            "thumbnail_px": (16, 1024),
-        }
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ParameterError(f"{name} is {value}; choose a number from {low} to {high}.")
+        check_ranges(
+            self,
+            ("most_gap_frames", 0, 250),
+            ("least_overlap", 0, 1),
+            ("most_distance", 0, 5),
+            ("least_seen", 1, 250),
+            ("box_sigma_frames", 0, 50),
+            ("point_sigma_frames", 0, 10),
+            ("thumbnail_px", 16, 1024),
+        )
 
 
 @dataclass(frozen=True)

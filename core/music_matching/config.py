@@ -3,22 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from core.errors import ParameterError
+from core.errors import ParameterError, check_ranges
 from core.media import MediaLimits, limits_from_environment
 
 Mode = Literal["replace", "mix", "duck"]
-
-
-def check_ranges(config: object, *ranges: tuple[str, float, float]) -> None:
-    """Refuse a config whose fields lie outside their ranges, given as (name, lowest, highest).
-
-    Raises:
-        ParameterError: one does; it is named, with its range.
-    """
-    for name, low, high in ranges:
-        value = getattr(config, name)
-        if not low <= value <= high:
-            raise ParameterError(f"{name} is {value}; choose a number from {low} to {high}.")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.errors import ParameterError
-from core.music_matching.config import check_ranges
+from core.errors import ParameterError, check_ranges
 from core.music_matching.features import Vectors
 
 VIDEO_MODALITIES = {"image": 1280, "colour": 8, "words": 384}

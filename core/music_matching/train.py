@@ -19,9 +19,8 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.errors import ParameterError
+from core.errors import ParameterError, check_ranges
 from core.media.whole_file import written_whole
-from core.music_matching.config import check_ranges
 from core.music_matching.data import TrainingSet
 from core.music_matching.losses import symmetric_info_nce
 from core.music_matching.model import ModelConfig, TwoTowers, batch_of

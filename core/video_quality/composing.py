@@ -19,7 +19,7 @@ from av import VideoFrame
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.errors import ParameterError
+from core.errors import ParameterError, check_ranges
 from core.media.whole_file import written_whole
 from core.runtime import Progress, silent
 from core.video_quality.distortions import Pixels
@@ -45,8 +45,7 @@ class ComposeConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.films <= 10_000:
-            raise ParameterError(f"films is {self.films}; choose a number from 1 to 10000.")
+        check_ranges(self, ("films", 1, 10_000))
 
 
 @dataclass(frozen=True)

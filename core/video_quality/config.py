@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from core.errors import ParameterError
+from core.errors import check_ranges
 from core.media import MediaLimits, limits_from_environment
 
 
@@ -25,7 +25,6 @@ class QualityConfig:
     limits: MediaLimits = field(default_factory=limits_from_environment)
 
     def __post_init__(self) -> None:
-        for name, low, high in (("max_seconds", 1, 3600), ("display_height", 120, 4320), ("batch_windows", 1, 256)):
-            value = getattr(self, name)
-            if not low <= value <= high and not (name == "display_height" and value == 0):
-                raise ParameterError(f"{name} is {value}; choose a number from {low} to {high}.")
+        check_ranges(self, ("max_seconds", 1, 3600), ("batch_windows", 1, 256))
+        if self.display_height:
+            check_ranges(self, ("display_height", 120, 4320))

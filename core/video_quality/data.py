@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import MediaError, ParameterError
+from core.errors import MediaError, check_ranges
 from core.media.whole_file import written_whole
 from core.runtime import Progress, part_of, silent
 from core.video_quality.clean import clean_scene, clip_starts
@@ -53,10 +53,7 @@ class LadderConfig:
     """Of what is drawn; the flag is that of the training."""
 
     def __post_init__(self) -> None:
-        bounds = (("clips", 1, 100), ("ladders", 1, len(LADDERS)), ("pairs", 0, 20), ("clip_s", 1, 10))
-        for name, low, high in bounds:
-            if not low <= getattr(self, name) <= high:
-                raise ParameterError(f"{name} is {getattr(self, name)}; choose a number from {low} to {high}.")
+        check_ranges(self, ("clips", 1, 100), ("ladders", 1, len(LADDERS)), ("pairs", 0, 20), ("clip_s", 1, 10))
 
 
 @dataclass(frozen=True)

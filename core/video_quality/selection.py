@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from core.errors import ParameterError
+from core.errors import check_ranges
 from core.media.whole_file import written_whole
 from core.runtime import part_of, seed_everything
 from core.video_quality.library import LibraryModel
@@ -33,8 +33,7 @@ class SelectionConfig:
     best: int = field(default=3, metadata={"help": "candidates whose combinations are tried, 2 to 6"})
 
     def __post_init__(self) -> None:
-        if not 2 <= self.best <= 6:
-            raise ParameterError(f"best is {self.best}; choose a number from 2 to 6.")
+        check_ranges(self, ("best", 2, 6))
 
 
 @dataclass(frozen=True)

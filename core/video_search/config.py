@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.errors import ParameterError
+from core.errors import check_ranges
 from core.media import MediaLimits, limits_from_environment
 
 
@@ -22,7 +22,4 @@ class SearchConfig:
     limits: MediaLimits = field(default_factory=limits_from_environment)
 
     def __post_init__(self) -> None:
-        for name, low, high in (("frame_rate", 0.1, 30), ("min_frames", 1, 64), ("batch_frames", 1, 256)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ParameterError(f"{name} is {value}; choose a number from {low} to {high}.")
+        check_ranges(self, ("frame_rate", 0.1, 30), ("min_frames", 1, 64), ("batch_frames", 1, 256))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.encoders.image import ImageEncoder
-from core.errors import MediaError, ParameterError
+from core.errors import MediaError, ParameterError, check_ranges
 from core.media import MediaLimits, VideoReader, limits_from_environment, probe
 from core.media.whole_file import written_whole
 from core.runtime import Progress, silent
@@ -52,8 +52,7 @@ class SequenceConfig:
     limits: MediaLimits = field(default_factory=limits_from_environment)
 
     def __post_init__(self) -> None:
-        if not 2 <= self.draws <= 1000:
-            raise ParameterError(f"draws is {self.draws}; choose a number from 2 to 1000.")
+        check_ranges(self, ("draws", 2, 1000))
 
 
 @dataclass(frozen=True)

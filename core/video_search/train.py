@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.encoders.sequence import SequenceEncoder
-from core.errors import ParameterError
+from core.errors import ParameterError, check_ranges
 from core.media.whole_file import written_whole
 from core.runtime import Progress, placement, seed_everything, silent
 from core.video_search.data import DrawnFilms, padded
@@ -49,14 +49,7 @@ class TrainConfig:
     seed: int = field(default=0, metadata={"help": "seed of the training"})
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("epochs", 1, 10_000),
-            ("batch", 2, 65536),
-            ("weight_decay", 0, 1),
-            ("warm_up", 0, 0.9),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ParameterError(f"{name} is {getattr(self, name)}; choose a number from {low} to {high}.")
+        check_ranges(self, ("epochs", 1, 10_000), ("batch", 2, 65536), ("weight_decay", 0, 1), ("warm_up", 0, 0.9))
         if not self.learning_rate > 0:
             raise ParameterError(f"learning_rate is {self.learning_rate}; choose a number above 0.")
 
