@@ -20,7 +20,25 @@ WEIGHTS = "mediapipe_faces"
 LANDMARKS = 478
 
 
-class FaceLandmarker:
+class _Graph:
+    """A graph of mediapipe, released at the end of a ``with`` statement."""
+
+    _graph: Any
+
+    def close(self) -> None:
+        """Release the graph; the object cannot be used afterwards."""
+        self._graph.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class FaceLandmarker(_Graph):
     """Finds faces that take up at least an eighth of the picture's longer side, and 478 points on each.
 
     Source: Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019, for the
@@ -69,20 +87,8 @@ class FaceLandmarker:
         scale = np.array([width, height, width], np.float32)
         return [np.array([(point.x, point.y, point.z) for point in face], np.float32) * scale for face in found]
 
-    def close(self) -> None:
-        """Release the graph; the object cannot be used afterwards."""
-        self._graph.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class PersonSegmenter:
+class PersonSegmenter(_Graph):
     """Tells people from background.
 
     Raises:
@@ -107,18 +113,6 @@ class PersonSegmenter:
         height, width = _checked(picture).shape[:2]
         masks = self._graph.segment(_mediapipe_image(picture)).confidence_masks
         return np.array(masks[0].numpy_view(), np.float32).reshape(height, width)
-
-    def close(self) -> None:
-        """Release the graph; the object cannot be used afterwards."""
-        self._graph.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _checked(picture: Picture) -> Picture:

@@ -6,8 +6,6 @@ every other point of the outer edge of the lips, twelve of the inner one, and th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
@@ -87,8 +85,8 @@ class Face:
         return Outline(hull, down_by_landmarks(self.landmarks[EYES], self.landmarks[OUTER]))
 
 
-class FaceFinder:
-    """Finds the faces of pictures; a context manager around `core.encoders.faces.FaceLandmarker`, for one thread.
+class FaceFinder(FaceLandmarker):
+    """Finds the faces of pictures; a context manager, for one thread.
 
     Args:
         most: how many to look for in a picture.
@@ -99,7 +97,7 @@ class FaceFinder:
     """
 
     def __init__(self, most: int = 8) -> None:
-        self._landmarker = FaceLandmarker(most)
+        super().__init__(most)
 
     def faces(self, picture: Picture, scale: float = 1.0) -> list[Face]:
         """The faces of a picture (H, W, 3), RGB, from left to right.
@@ -111,20 +109,8 @@ class FaceFinder:
         Raises:
             ParameterError: ``picture`` has another shape or dtype.
         """
-        found = [face_of(scale * points[:, :2]) for points in self._landmarker.landmarks(picture)]
+        found = [face_of(scale * points[:, :2]) for points in self.landmarks(picture)]
         return sorted(found, key=lambda face: float(face.box[0]))
-
-    def close(self) -> None:
-        """Release the graph; the object cannot be used afterwards."""
-        self._landmarker.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def face_of(mesh: Points) -> Face:
