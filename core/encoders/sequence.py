@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from core.errors import ParameterError, WeightsError, check_ranges
 from core.runtime import place, placement
-from core.weights import weights_path
+from core.weights import read_trained, weights_path
 
 Vectors = NDArray[np.float32]
 
@@ -154,9 +154,7 @@ def read_network(path: Path) -> NetworkFile:
         WeightsError: the file is missing, damaged, or not one of these.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        tensors, metadata = read_trained(path)
         network = SequenceEncoder(NetworkConfig.from_json(metadata["config"]))
         network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
         return NetworkFile(network, metadata["version"], metadata["encoder"], metadata, tensors)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from core.errors import ParameterError, check_ranges
 from core.music_matching.features import Vectors
+from core.weights import read_trained
 
 VIDEO_MODALITIES = {"image": 1280, "colour": 8, "words": 384}
 MUSIC_MODALITIES = {"sound": 400, "tags": 100, "rhythm": 6, "words": 384}
@@ -168,11 +169,7 @@ def save_model(model: TwoTowers, path: Path, facts: Mapping[str, str]) -> None:
 
 def load_model(path: Path) -> TwoTowers:
     """Read a model that `save_model` wrote."""
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as stream:
-        told = stream.metadata()
-        state = {name: stream.get_tensor(name).float() for name in stream.keys()}  # noqa: SIM118  # it is no dict
+    state, told = read_trained(path)
     sizes = json.loads(told["sizes"])
     model = TwoTowers(ModelConfig(**json.loads(told["config"])), sizes["video"], sizes["music"])
     model.load_state_dict(state)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from torch import Tensor
 
 from core.errors import ClipTooShortError
@@ -23,7 +22,7 @@ from core.video_quality.sampling import Window
 from core.video_quality.student import NAME, read_student
 from core.video_quality.teacher import Teacher, TeacherConfig
 from core.video_quality.watching import watch
-from core.weights import weights_path
+from core.weights import read_trained, weights_path
 
 FILE = "video_quality_teacher.safetensors"
 SECONDS = 8
@@ -58,9 +57,8 @@ class Ensemble:
 
     def __init__(self, path: Path | None = None, stem: Stem | None = None) -> None:
         stem = stem or read_student(weights_path(NAME, f"{NAME}.safetensors")).stem
-        with safe_open(path or weights_path(NAME, FILE), framework="pt") as file:
-            config = TeacherConfig.from_json(file.metadata()["config"])
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        tensors, told = read_trained(path or weights_path(NAME, FILE))
+        config = TeacherConfig.from_json(told["config"])
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             owner, _, rest = name.partition(".")

@@ -8,7 +8,6 @@ from typing import NamedTuple, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from core.encoders.efficientnet_lite import EfficientNetLite
@@ -16,7 +15,7 @@ from core.runtime import place, placement
 from core.video_quality.levels import deviation_of, mean_of
 from core.video_quality.model import Stem, Student, StudentConfig, padded, trimmed
 from core.video_quality.sampling import Window
-from core.weights import find_manifest, weights_path
+from core.weights import find_manifest, read_trained, weights_path
 
 NAME = "video_quality"
 Floats = NDArray[np.float32]
@@ -89,9 +88,7 @@ class QualityScorer:
 
 def read_student(path: Path) -> TrainedStudent:
     """Read weights that a training wrote; config and band are in the metadata."""
-    with safe_open(path, framework="pt") as file:
-        told = file.metadata()
-        tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    tensors, told = read_trained(path)
     network = TrainedStudent(StudentConfig.from_json(told["config"]), float(told["band"]))
     network.load_state_dict(tensors)
     return network

@@ -1,6 +1,6 @@
 """Weights by name: a manifest says what they are, and `weights_path` gives the verified file.
 
-    >>> from core.weights import load_tensors, weights_path
+    >>> from core.weights import load_tensors, read_trained, weights_path
     >>> tensors = load_tensors("efficientnet_lite0", "model.safetensors", torch.float32)    # doctest: +SKIP
     >>> model = AutoModel.from_pretrained(weights_path("minilm"), local_files_only=True)    # doctest: +SKIP
 
@@ -9,7 +9,7 @@ They lie in ``weights/<name>/`` (the embedded profile, which asks nobody) or com
 
 from core.weights.catalogue import all_manifests, find_manifest, weights_folder
 from core.weights.manifest import Manifest, WeightFile
-from core.weights.resolve import load_tensors, weights_path
+from core.weights.resolve import load_tensors, read_trained, weights_path
 
 __all__ = [
     "Manifest",
@@ -17,6 +17,7 @@ __all__ = [
     "all_manifests",
     "find_manifest",
     "load_tensors",
+    "read_trained",
     "weights_folder",
     "weights_path",
 ]
