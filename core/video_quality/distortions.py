@@ -27,7 +27,7 @@ _KADID_HEIGHT = 384
 """Rows of the pictures in KADID-10k: strengths given in pixels are scaled from there."""
 _FALL = 5.0
 _GRAIN = 5.0
-"""Deviation of the grain of the darkest low light, of 255."""
+"""Deviation of the grain of low light, of 255, for a strength of 1."""
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class Student(nn.Module):
     def _kept(self, maps: Tensor) -> Tensor:
         """Places of maps (N, C, h, w) that count, (N, 1, h, w): all of them, but a random half while training.
 
-        A place of the fragments is a patch, so each step sees other patches of the same clip.
+        So each step sees other parts of the same clip.
         """
         shape = (len(maps), 1, *maps.shape[2:])
         if not self.training:

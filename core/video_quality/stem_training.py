@@ -6,7 +6,7 @@ are cut at random places and mirrored, since neither place nor side says anythin
 stays as it is, so that what it makes of a clip is computed once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -94,9 +94,7 @@ class StemClassifier(nn.Module):
         return self.levels(pooled), self.ladders(pooled)
 
 
-def train_stem(
-    train: Pictures, held_out: Pictures, config: TrainConfig, run: Run, start: Mapping[str, Tensor] | None = None
-) -> EfficientNetLite:
+def train_stem(train: Pictures, held_out: Pictures, config: TrainConfig, run: Run) -> EfficientNetLite:
     """Train the stem and return it with the epoch's weights that scored held-out fragments best.
 
     Args:
@@ -104,13 +102,10 @@ def train_stem(
         held_out: pictures of other films, to choose the epoch by.
         config: how long and how fast.
         run: where.
-        start: weights of an earlier training to go on from; those of the classifier of ImageNet when None.
     """
     seed_everything(config.seed)
     classifier = StemClassifier()
     given = torch.from_numpy(np.stack([views(pair[0], pair[1])[0] for pair in held_out.pictures]))
-    if start is not None:
-        classifier.stem.load_state_dict(start)
 
     def step(rows: NDArray[np.int64]) -> Tensor:
         pictures, mos, ladders = _batch(train, rows, np.random.default_rng([config.seed, *rows[:4]]))

@@ -247,11 +247,13 @@ def next_steps(rungs: Sequence[Rung]) -> NDArray[np.int64]:
     for (film, clip, ladder, step), n in found.items():
         if step == 1 and "+" not in ladder:
             first.setdefault((film, clip), n)
-    below = []
-    for n, rung in enumerate(rungs):
-        here = rung.film, rung.clip
-        below.append(first.get(here, n) if rung.step == 0 else found.get((*here, rung.ladder, rung.step + 1), n))
-    return np.array([m if "+" not in rungs[n].ladder else n for n, m in enumerate(below)])
+
+    def below(n: int, rung: Rung) -> int:
+        if rung.step == 0:
+            return first.get((rung.film, rung.clip), n)
+        return n if "+" in rung.ladder else found.get((rung.film, rung.clip, rung.ladder, rung.step + 1), n)
+
+    return np.array([below(n, rung) for n, rung in enumerate(rungs)])
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ def drawn() -> np.ndarray:
 
 
 def test_patches_lie_where_there_are_edges(drawn: np.ndarray) -> None:
-    whole = cv2.resize(drawn, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    whole = np.asarray(cv2.resize(drawn, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     for (top, left), (row, column) in zip(busy_places(whole, (720, 1280)), CENTRES, strict=True):
         assert top <= row - 30 and row + 30 <= top + PATCH
         assert left <= column - 30 and column + 30 <= left + PATCH
