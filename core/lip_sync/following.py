@@ -1,5 +1,6 @@
 """From a film to the faces in it: read once for cuts and once for faces."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from core.lip_sync.faces import FaceFinder
@@ -35,11 +36,12 @@ def follow_faces(
         CancelledError: ``progress`` says so.
     """
     cuts = set(shot_boundaries(path, limits=limits))
-    follower = FaceFollower(config)
+    follower, times_s = FaceFollower(config), []
     with VideoReader(path, LOOK_SIDE_PX, limits=limits) as reader:
         expected = max(1, round(reader.info.duration_s * reader.info.frame_rate))
         for number, frame in enumerate(reader.frames()):
             progress(number, max(number, expected), reader.info.path.name)
             scale = reader.info.width / frame.pixels.shape[1]
             follower.add(finder.faces(frame.pixels, scale), frame.pixels, scale, cut=frame.time_s in cuts)
-    return follower.finish()
+            times_s.append(frame.time_s)
+    return replace(follower.finish(), times_s=tuple(times_s))

@@ -6,6 +6,7 @@ is centred on (k + ½) / 100 s, so that at 25 frames a second columns 4n to 4n +
 4n - 8 to 4n + 11, reaches as far before the frame as behind it.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import floor
 
@@ -95,7 +96,15 @@ def frame_windows(columns: Columns, frame_count: int, frame_rate: Fraction = FRA
     """
     if frame_count < 0 or not frame_rate > 0:
         raise ParameterError(f"There are {frame_count} frames at {frame_rate} a second; give numbers above zero.")
-    starts = np.array([_first_column(frame, Fraction(frame_rate)) for frame in range(frame_count)], np.int64)
+    return windows_at(columns, [(frame + Fraction(1, 2)) / Fraction(frame_rate) for frame in range(frame_count)])
+
+
+def windows_at(columns: Columns, middles_s: Sequence[Fraction]) -> Columns:
+    """The windows around some times, in seconds after the first column's begin: (len(middles_s), C, 20).
+
+    The middle of a window is at its time, or the next column boundary; silence is before and behind the columns (C, K).
+    """
+    starts = np.array([_first_column(middle_s) for middle_s in middles_s], np.int64)
     wanted = starts[:, None] + np.arange(COLUMNS)
     behind = columns.shape[1]
     with_silence = np.concatenate([columns, silent_column()[:, None]], axis=1)
@@ -111,7 +120,6 @@ def frames_of(wave: Wave, frame_rate: Fraction = FRAME_RATE) -> int:
     return -(-len(wave) * frame_rate.numerator // (SAMPLE_RATE * frame_rate.denominator))
 
 
-def _first_column(frame: int, frame_rate: Fraction) -> int:
-    """The middle of the frame in columns, less half a window, rounded to the nearest."""
-    middle = (frame + Fraction(1, 2)) / frame_rate * COLUMN_RATE
-    return floor(middle - COLUMNS // 2 + Fraction(1, 2))
+def _first_column(middle_s: Fraction) -> int:
+    """The middle in columns, less half a window, rounded to the nearest."""
+    return floor(middle_s * COLUMN_RATE - COLUMNS // 2 + Fraction(1, 2))

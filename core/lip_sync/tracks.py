@@ -7,6 +7,7 @@ and points, and neither files nor models.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import pairwise
 from math import ceil
 
@@ -91,11 +92,13 @@ class FaceTracks:
         tracks: in the order in which they begin.
         frame_count: of the film.
         cuts: the frames with which a new shot begins, ascending, 0 not among them.
+        times_s: when each frame appears, where that is known.
     """
 
     tracks: tuple[FaceTrack, ...]
     frame_count: int
     cuts: tuple[int, ...] = ()
+    times_s: tuple[Fraction, ...] = ()
 
     @property
     def frames_without_face(self) -> tuple[int, ...]:

@@ -1,9 +1,9 @@
 """The only door to files: reading, writing and muxing of pictures and sound. Knows no model.
 
-Reading: `probe`, `VideoReader`, `read_audio`, `stream_audio`. Writing: `write_video`, `write_audio`,
-`replace_soundtrack`, `write_preview`. Loudness: `measure_loudness`, `limited`. Collections: `video_files`,
-`sound_files`, `local_file`. Looking: `thumbnail`, `contact_sheet`, `jpeg`, `shot_boundaries`. What may be opened is set
-by `MediaLimits`; whatever is wrong with a file is said by a `core.errors.MediaError`.
+Reading: `probe`, `VideoReader`, `read_audio`, `stream_audio`. Writing: `write_video`, `rewrite_video`,
+`write_audio`, `replace_soundtrack`, `write_preview`. Loudness: `measure_loudness`, `limited`. Collections:
+`video_files`, `sound_files`, `local_file`. Looking: `thumbnail`, `contact_sheet`, `jpeg`, `shot_boundaries`. What may
+be opened is set by `MediaLimits`; whatever is wrong with a file is said by a `core.errors.MediaError`.
 """
 
 from core.media.audio import AudioClip, AudioRequest, read_audio, stream_audio, write_audio
@@ -14,6 +14,7 @@ from core.media.loudness import Loudness, limited, measure_loudness
 from core.media.mux import replace_soundtrack
 from core.media.preview import browser_playable, write_preview
 from core.media.probe import probe
+from core.media.rewrite import Rewriting, Shown, Timeline, pictures_of, rewrite_video
 from core.media.shots import shot_boundaries
 from core.media.sound_tags import SoundTags, sound_tags
 from core.media.thumbnails import contact_sheet, jpeg, thumbnail
@@ -34,7 +35,10 @@ __all__ = [
     "Loudness",
     "MediaInfo",
     "MediaLimits",
+    "Rewriting",
+    "Shown",
     "SoundTags",
+    "Timeline",
     "VideoReader",
     "browser_playable",
     "checked_path",
@@ -45,10 +49,12 @@ __all__ = [
     "local_file",
     "measure_loudness",
     "missing_bytes",
+    "pictures_of",
     "plausible_frame_rate",
     "probe",
     "read_audio",
     "replace_soundtrack",
+    "rewrite_video",
     "sample_times",
     "shot_boundaries",
     "sound_files",

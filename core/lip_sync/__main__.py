@@ -1,0 +1,130 @@
+"""``python -m core.lip_sync inspect|sync|say|voices|make|train|evaluate``."""
+
+import argparse
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from core.command_line import Answer, add_flags, command, from_flags, progress_line, run
+from core.errors import ParameterError
+from core.lip_sync import LipSync, SyncConfig, SyncRequest
+from core.lip_sync.finish import FinishConfig
+from core.lip_sync.results import LipSyncResult
+from core.lip_sync.tracks import FollowConfig
+from core.lip_sync.voices import VoiceConfig, languages, speak, variants
+from core.media import AudioClip, write_audio
+
+
+def inspect(arguments: argparse.Namespace) -> Answer:
+    """Say which faces a film has, and when."""
+    found = LipSync(_config(arguments), arguments.cache).inspect(arguments.face, progress_line())
+    faces = [{name: value for name, value in asdict(face).items() if name != "thumbnail"} for face in found.faces]
+    rest = {name: value for name, value in asdict(found).items() if name not in ("faces", "frames_without_face")}
+    return {"results": faces, **rest, "frames_without_face": list(found.frames_without_face)}
+
+
+def sync(arguments: argparse.Namespace) -> Answer:
+    """Let a face say a recording."""
+    return _synced(arguments, arguments.speech)
+
+
+def say(arguments: argparse.Namespace) -> Answer:
+    """Let a face say a text."""
+    spoken = speak(arguments.text, from_flags(arguments, VoiceConfig))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "speech.wav"
+        write_audio(file, AudioClip(spoken.wave[:, None], spoken.sample_rate))
+        return _synced(arguments, file)
+
+
+def voices(arguments: argparse.Namespace) -> Answer:
+    """List the languages and variants that `say` speaks."""
+    return {"results": [{"id": code, "name": name} for code, name in languages()], "variants": list(variants())}
+
+
+def _synced(arguments: argparse.Namespace, speech: Path) -> Answer:
+    request = SyncRequest(
+        face=arguments.face,
+        speech=speech,
+        faces=tuple(arguments.faces) if arguments.faces else None,
+        drawn=tuple(_drawn(text) for text in arguments.mouth),
+        seconds=arguments.seconds,
+    )
+    made = LipSync(_config(arguments), arguments.cache).sync(request, arguments.out, progress_line())
+    return {"results": [{"path": made.out}], **asdict(made)}
+
+
+def _drawn(text: str) -> tuple[int, tuple[float, float, float, float]]:
+    """A frame and a box, as "12:100,200,160,240".
+
+    Raises:
+        ParameterError: the text is none.
+    """
+    try:
+        frame, sides = text.split(":")
+        left, top, right, bottom = (float(side) for side in sides.split(","))
+        return int(frame), (left, top, right, bottom)
+    except ValueError as error:
+        raise ParameterError(
+            f"The mouth {text!r} is not understood; write FRAME:LEFT,TOP,RIGHT,BOTTOM in pixels."
+        ) from error
+
+
+def _config(arguments: argparse.Namespace) -> SyncConfig:
+    fields = {name: value for name, value in vars(arguments).items() if name in ("length", "openness", "silence_gate",
+                                                                                 "batch_frames")}  # fmt: skip
+    return SyncConfig(**fields, finish=from_flags(arguments, FinishConfig), follow=from_flags(arguments, FollowConfig))
+
+
+def _show_faces(answer: Answer) -> str:
+    lines = [
+        f"face {face['id']}: {face['start_s']:.2f} to {face['end_s']:.2f} s, {face['width_px']:.0f} px wide"
+        for face in answer["results"]
+    ]
+    missing = len(answer["frames_without_face"])
+    lines.append(f"{answer['frame_count']} pictures, {missing} without a face, {answer['frame_rate']:.3f} a second")
+    return "\n".join(lines)
+
+
+def _show_synced(answer: Answer) -> str:
+    made = LipSyncResult(**{name: value for name, value in answer.items() if name != "results"})
+    offset = "not told" if made.av_offset_frames is None else f"{made.av_offset_frames:+d} frames"
+    return (
+        f"{made.out}\n{made.frames_changed} of {made.frame_count} pictures changed, in {made.seconds_taken:.1f} s; "
+        f"offset {offset}, confidence {made.sync_confidence:.2f}"
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of this tool."""
+    top = argparse.ArgumentParser(prog="python -m core.lip_sync", description="Let a face say something else.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    looking = command(commands, "inspect", inspect, _show_faces, "say which faces a film has")
+    syncing = command(commands, "sync", sync, _show_synced, "let a face say a recording")
+    saying = command(commands, "say", say, _show_synced, "let a face say a text")
+    for one in (looking, syncing, saying):
+        one.add_argument("face", type=Path, metavar="FACE", help="a film, an animation or a picture")
+        one.add_argument("--cache", type=Path, help="folder for what may be used again")
+        for config in (SyncConfig, FinishConfig, FollowConfig):
+            add_flags(one, config)
+    syncing.add_argument("speech", type=Path, metavar="SPEECH")
+    saying.add_argument("text", metavar="TEXT")
+    add_flags(saying, VoiceConfig)
+    for one in (syncing, saying):
+        one.add_argument("--out", type=Path, required=True)
+        one.add_argument("--faces", type=int, nargs="*", metavar="ID", help="who speaks (default: the largest)")
+        one.add_argument(
+            "--mouth", action="append", default=[], metavar="FRAME:L,T,R,B", help="a mouth, drawn as a box"
+        )
+        one.add_argument("--seconds", type=float, help="only the beginning, for a test")
+    command(commands, "voices", voices, _show_voices, "list languages and variants")
+    return top
+
+
+def _show_voices(answer: Answer) -> str:
+    return "\n".join(f"{row['id']:10} {row['name']}" for row in answer["results"])
+
+
+if __name__ == "__main__":
+    sys.exit(run(parser()))

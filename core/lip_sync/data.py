@@ -1,0 +1,233 @@
+"""Training clips: a face that moves and says one thing, and the same face in the same places saying another.
+
+A clip is one file of safetensors, read in pieces as they are needed. Made clips show one speech and ask for another; a
+filmed one can only show and ask for the same, and its blurred pictures tell a little of the mouth that is asked for.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from core.errors import ParameterError, check_ranges
+from core.lip_sync.generator import Given
+from core.lip_sync.model import AROUND, GROUP, as_tensor
+from core.media.whole_file import written_whole
+
+SUFFIX = ".clip.safetensors"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Crops of N pictures, 25 a second, and the windows of both speeches.
+
+    Attributes:
+        shown: uint8 (N, S, S, 3).
+        blurred: uint8 (N, S, S, 3), ``shown`` with the mouth blurred.
+        target: uint8 (N, S, S, 3), the same face in the same place saying the other speech.
+        rest: float32 (N, 25, 2), the landmarks of the mouth at rest, in pixels of the crop.
+        landmarks: float32 (N, 25, 2), as they are in ``shown``.
+        shown_windows: float16 (N, 20, 20), of the cepstrum of what is said in ``shown``.
+        target_windows: float16 (N, 20, 20), of what is said in ``target``.
+        opening: float32 (N,), how far the mouth of ``target`` is open, in widths of the mouth; NaN where not known.
+    """
+
+    shown: NDArray[np.uint8]
+    blurred: NDArray[np.uint8]
+    target: NDArray[np.uint8]
+    rest: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    shown_windows: NDArray[np.float16]
+    target_windows: NDArray[np.float16]
+    opening: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    def write(self, file: Path, source: str, voices: Sequence[str]) -> None:
+        """Write the clip; ``source`` and ``voices`` say whose face and whose speech it is, to split clips by."""
+        arrays = {part.name: np.ascontiguousarray(getattr(self, part.name)) for part in fields(self)}
+        with written_whole(file) as part:
+            save_file(arrays, part, {"source": source, "voices": "|".join(voices)})
+
+
+class ClipFile:
+    """A clip on disk; any run of its pictures is read when it is asked for.
+
+    Raises:
+        ParameterError: the file is not one of `Clip.write`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with safe_open(path, "np") as file:
+                said = file.metadata() or {}
+                self.length = int(file.get_slice("shown").get_shape()[0])
+            self.source, self.voices = said["source"], tuple(said["voices"].split("|"))
+        except Exception as error:
+            raise ParameterError(f"{path} is not a training clip ({error}); make it again.") from error
+
+    def __len__(self) -> int:
+        return self.length
+
+    def read(self, start: int = 0, stop: int | None = None) -> Clip:
+        """The pictures from ``start`` to before ``stop``."""
+        with safe_open(self.path, "np") as file:
+            names = [part.name for part in fields(Clip)]
+            return Clip(**{name: file.get_slice(name)[start : stop or self.length] for name in names})
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clips to train on, and clips of other faces and other voices.
+
+    Raises:
+        ParameterError: one of both is empty.
+    """
+
+    train: tuple[ClipFile, ...]
+    held_out: tuple[ClipFile, ...]
+
+    def __post_init__(self) -> None:
+        if not self.train or not self.held_out:
+            raise ParameterError(
+                f"There are {len(self.train)} clips to train on and {len(self.held_out)} of other faces and voices; "
+                "give films of at least six people."
+            )
+
+    @classmethod
+    def of_folder(cls, folder: Path, every: int = 6) -> Self:
+        """Hold out one in ``every`` faces and one in ``every`` voices, by sorted name; mixed clips are left out."""
+        clips = [ClipFile(file) for file in sorted(folder.glob(f"*{SUFFIX}"))]
+        faces = held_out({clip.source for clip in clips}, every)
+        voices = held_out({voice for clip in clips for voice in clip.voices}, every)
+        unseen = [(clip.source in faces, [voice in voices for voice in clip.voices]) for clip in clips]
+        train = tuple(clip for clip, (face, heard) in zip(clips, unseen, strict=True) if not face and not any(heard))
+        held = tuple(clip for clip, (face, heard) in zip(clips, unseen, strict=True) if face and all(heard))
+        return cls(train, held)
+
+
+def held_out(names: set[str], every: int) -> set[str]:
+    """One in ``every`` of sorted names, the last of each run.
+
+    >>> sorted(held_out(set("abcdef"), 3))
+    ['c', 'f']
+    """
+    return set(sorted(names)[every - 1 :: every])
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pictures are changed at random, all of a clip alike, so that the network learns no one camera's light.
+
+    Raises:
+        ParameterError: a value is out of its range.
+    """
+
+    light: float = field(default=0.25, metadata={"help": "how far brightness and contrast go, 0 to 0.9"})
+    tint: float = field(default=0.08, metadata={"help": "how far each colour goes, 0 to 0.5"})
+    loudness_db: float = field(default=8.0, metadata={"help": "how far loudness goes, 0 to 40"})
+    landmarks_px: float = field(default=1.0, metadata={"help": "how far landmarks are off, 0 to 10"})
+
+    def __post_init__(self) -> None:
+        check_ranges(self, ("light", 0, 0.9), ("tint", 0, 0.5), ("loudness_db", 0, 40), ("landmarks_px", 0, 10))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments of clips for the first stage: groups (B, 5, 3, S, S) in [0, 1], and windows (B, 20, 20)."""
+
+    groups: Tensor
+    windows: Tensor
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of R pictures of K clips for the second stage, B = K · R, one clip after the other.
+
+    Attributes:
+        groups: (B, 5, 3, S, S), blurred.
+        windows: (B, 20, 20), of the speech that is asked for.
+        given: what the generator is given beside these.
+        truth: (B, 3, S, S), what is asked for.
+    """
+
+    groups: Tensor
+    windows: Tensor
+    given: Given
+    truth: Tensor
+
+
+def moments(clips: Sequence[ClipFile], each: int, random: np.random.Generator, look: Look | None = None) -> Moments:
+    """``each`` moments of every clip: of what it shows, clear or blurred, or of its target."""
+    groups, windows = [], []
+    for clip in clips:
+        read = clip.read()
+        kind = random.choice(("shown", "blurred", "target"))
+        pictures, heard = getattr(read, kind), read.target_windows if kind == "target" else read.shown_windows
+        middles = np.sort(random.permutation(np.arange(AROUND, len(clip) - AROUND))[:each])
+        drawn = changed(as_tensor(pictures), random, look)
+        groups.append(torch.stack([drawn[n - AROUND : n + AROUND + 1] for n in middles]))
+        windows.append(louder(torch.from_numpy(heard[middles].astype(np.float32)), random, look))
+    return Moments(torch.cat(groups), torch.cat(windows))
+
+
+def runs(clips: Sequence[ClipFile], length: int, random: np.random.Generator, look: Look | None = None) -> Runs:
+    """A run of ``length`` pictures of every clip, and a picture of the same clip for reference."""
+    parts = [_run(clip, length, random, look) for clip in clips]
+    joined: Any = [torch.cat([part[n] for part in parts]) for n in range(7)]
+    groups, windows, truth, blurred, reference, rest, landmarks = joined
+    return Runs(groups, windows, Given(blurred, reference, rest, landmarks), truth)
+
+
+def _run(clip: ClipFile, length: int, random: np.random.Generator, look: Look | None) -> tuple[Tensor, ...]:
+    start = int(random.integers(AROUND, len(clip) - AROUND - length + 1))
+    read, here = clip.read(start - AROUND, start + length + AROUND), slice(AROUND, AROUND + length)
+    chosen = int(random.integers(len(clip)))
+    beside = clip.read(chosen, chosen + 1)
+    stacked = np.concatenate([read.blurred, read.target[here], beside.shown])
+    drawn = changed(as_tensor(stacked), random, look)
+    blurred, truth, reference = drawn[: len(read)], drawn[len(read) : -1], drawn[-1:].expand(length, -1, -1, -1)
+    groups = torch.stack([blurred[n : n + GROUP] for n in range(length)])
+    windows = louder(torch.from_numpy(read.target_windows[here].astype(np.float32)), random, look)
+    off = (look.landmarks_px if look else 0.0) * random.normal(size=(2, 1, 1, 2)).astype(np.float32)
+    rest, landmarks = read.rest[here] + off[0], np.repeat(beside.landmarks + off[1], length, axis=0)
+    return (groups, windows, truth, blurred[here], reference, torch.from_numpy(rest), torch.from_numpy(landmarks))
+
+
+def changed(pictures: Tensor, random: np.random.Generator, look: Look | None) -> Tensor:
+    """Pictures (N, 3, S, S) in another light, all alike."""
+    if look is None:
+        return pictures
+    gain, lift = 1 + look.light * random.uniform(-1, 1), 0.5 * look.light * random.uniform(-1, 1)
+    tint = torch.from_numpy(1 + look.tint * random.uniform(-1, 1, 3).astype(np.float32))[:, None, None]
+    return ((pictures - 0.5) * gain * tint + 0.5 + lift).clamp(0, 1)
+
+
+def louder(windows: Tensor, random: np.random.Generator, look: Look | None) -> Tensor:
+    """Windows (N, 20, 20) of the same speech, louder or softer; the first coefficient is decibels times √40."""
+    if look is None:
+        return windows
+    shift = look.loudness_db * float(random.uniform(-1, 1)) * 40**0.5
+    return torch.cat([windows[:, :1] + shift, windows[:, 1:]], dim=1)
+
+
+def batches(clips: Sequence[ClipFile], size: int, seed: int) -> Callable[[int], list[ClipFile]]:
+    """The clips of each step's batch, by its number; every clip comes once before any comes again."""
+    size = min(size, len(clips))
+    in_a_pass = len(clips) // size
+
+    def of_step(step: int) -> list[ClipFile]:
+        order = np.random.default_rng([seed, step // in_a_pass]).permutation(len(clips))
+        begin = step % in_a_pass * size
+        return [clips[n] for n in order[begin : begin + size]]
+
+    return of_step

@@ -1,0 +1,251 @@
+"""Training in two stages (METHODS 4): the feature extraction alone, then, with it frozen, generator and discriminator.
+
+Both are steps of one loop: AdamW under a cosine, figures on clips of other faces and voices at every checkpoint, and
+after a kill it goes on from the last one.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from core.errors import ParameterError, check_ranges
+from core.lip_sync.assessment import offset_figures, picture_figures
+from core.lip_sync.data import Look, Runs, Split, batches, moments, runs
+from core.lip_sync.generator import Discriminator, Generator, Made, MouthNetwork
+from core.lip_sync.losses import (
+    agreement_loss,
+    deception_loss,
+    discriminator_loss,
+    mouth_weight,
+    picture_loss,
+    sync_loss,
+)
+from core.lip_sync.model import GROUP, FeatureExtraction
+from core.media.whole_file import written_whole
+from core.runtime import Progress, placement, seed_everything, silent
+
+CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
+Losses = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a stage is trained.
+
+    Raises:
+        ParameterError: a value is out of its range.
+    """
+
+    steps: int = field(default=4000, metadata={"help": "steps of the stage, 1 to 10000000"})
+    clips: int = field(default=4, metadata={"help": "clips in a batch, 1 to 256"})
+    moments: int = field(default=12, metadata={"help": "moments of each clip in the first stage, 2 to 64"})
+    learning_rate: float = field(default=5e-4, metadata={"help": "highest learning rate, 0.000001 to 1"})
+    weight_decay: float = field(default=0.01, metadata={"help": "decay of AdamW, 0 to 1"})
+    deception: float = field(default=0.02, metadata={"help": "weight of the discriminator's word, 0 to 10; 0: none"})
+    edges: float = field(default=1.0, metadata={"help": "weight of the difference of gradient maps, 0 to 10"})
+    agreement: float = field(default=0.05, metadata={"help": "weight of sync with the speech, 0 to 10"})
+    checkpoint_every: int = field(default=250, metadata={"help": "steps between checkpoints, 1 to 100000"})
+    seed: int = field(default=0, metadata={"help": "seed of the training"})
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            ("steps", 1, 10_000_000),
+            ("clips", 1, 256),
+            ("moments", 2, 64),
+            ("learning_rate", 1e-6, 1),
+            ("weight_decay", 0, 1),
+            ("deception", 0, 10),
+            ("agreement", 0, 10),
+            ("edges", 0, 10),
+            ("checkpoint_every", 1, 100_000),
+        )
+
+
+class Stage:
+    """The state of one stage: its networks, an optimiser for each, and how far it is.
+
+    Args:
+        networks: by name, trained in place.
+        config: how.
+        folder: for checkpoint and metrics; an unfinished training there is gone on with.
+
+    Raises:
+        ParameterError: the folder holds a training with other settings.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module], config: TrainConfig, folder: Path) -> None:
+        self.networks, self.config, self.folder, self.step = networks, config, folder, 0
+        self.accelerator = Accelerator(mixed_precision="no")
+        self.optimisers = {
+            name: torch.optim.AdamW(
+                network.parameters(), config.learning_rate, betas=(0.5, 0.99), weight_decay=config.weight_decay
+            )
+            for name, network in networks.items()
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+
+    def run(
+        self,
+        one_step: Callable[[int], Losses],
+        measure: Callable[[], Mapping[str, float]],
+        progress: Progress = silent,
+    ) -> None:
+        """Train to the end.
+
+        Args:
+            one_step: of a step's number; calls `descend` for each network, and returns the losses for the record.
+            measure: figures on held-out clips.
+            progress: told of every step; may stop the training, which then goes on from its last checkpoint.
+        """
+        sums: dict[str, float] = {}
+        for network in self.networks.values():
+            network.train()
+        while self.step < self.config.steps:
+            progress(self.step, self.config.steps, "training")
+            self._set_rate()
+            for name, loss in one_step(self.step).items():
+                sums[name] = sums.get(name, 0.0) + float(loss.detach())
+            self.step += 1
+            every = (self.step - 1) % self.config.checkpoint_every + 1
+            if every == self.config.checkpoint_every or self.step == self.config.steps:
+                self._keep({name: round(total / every, 4) for name, total in sums.items()}, measure())
+                sums = {}
+        for network in self.networks.values():
+            network.eval()
+
+    def descend(self, name: str, loss: Tensor) -> None:
+        """Go one step of a network down a loss."""
+        self.optimisers[name].zero_grad()
+        self.accelerator.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.networks[name].parameters(), 1.0)
+        self.optimisers[name].step()
+
+    def random(self, step: int) -> np.random.Generator:
+        """The random numbers of a step, the same whether or not the training was stopped before it."""
+        torch.manual_seed(self.config.seed * 100_003 + step)
+        return np.random.default_rng([self.config.seed, step])
+
+    def _set_rate(self) -> None:
+        """A twentieth of the training to rise, the rest to fall along half a cosine."""
+        done = self.step / self.config.steps
+        share = done / 0.05 if done < 0.05 else 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = self.config.learning_rate * max(share, 0.005)
+
+    def _keep(self, losses: Mapping[str, float], figures: Mapping[str, float]) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        with (self.folder / METRICS).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": self.step, **losses, **figures}) + "\n")
+        state = {
+            "config": repr(self.config),
+            "step": self.step,
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+        }
+        with written_whole(self.folder / CHECKPOINT) as part:
+            torch.save(state, part)
+
+    def _resume(self) -> None:
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            (self.folder / METRICS).unlink(missing_ok=True)
+            return
+        state = torch.load(path, weights_only=True)
+        if state["config"] != repr(self.config):
+            raise ParameterError(
+                f"The folder {self.folder} holds a training with other settings; name another one, or empty it."
+            )
+        self.step = state["step"]
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+            self.optimisers[name].load_state_dict(state["optimisers"][name])
+
+
+def train_features(
+    split: Split, config: TrainConfig, folder: Path, look: Look | None = None, progress: Progress = silent
+) -> FeatureExtraction:
+    """The first stage: sight and hearing alone, until they agree."""
+    seed_everything(config.seed)
+    features = FeatureExtraction().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    stage, draws = Stage({"features": features}, config, folder), batches(split.train, config.clips, config.seed)
+
+    def one_step(step: int) -> Losses:
+        drawn = moments(draws(step), config.moments, stage.random(step), look)
+        with placement().autocast():
+            seen, heard = features(drawn.groups, drawn.windows)
+        loss = sync_loss(seen, heard, features.scale.clamp(1, 50))
+        stage.descend("features", loss)
+        return {"sync": loss}
+
+    stage.run(one_step, lambda: offset_figures(features, split.held_out), progress)
+    return features.eval()
+
+
+def train_generator(
+    split: Split, features: FeatureExtraction, config: TrainConfig, folder: Path, progress: Progress = silent
+) -> MouthNetwork:
+    """The second stage: the features frozen, generator and discriminator in turns."""
+    seed_everything(config.seed)
+    features.eval().requires_grad_(False)
+    network, discriminator = MouthNetwork(features, Generator()), Discriminator()
+    network.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    networks: dict[str, nn.Module] = {"generator": network.generator}
+    if config.deception:
+        networks["discriminator"] = discriminator
+    stage, draws = Stage(networks, config, folder), batches(split.train, config.clips, config.seed)
+
+    def one_step(step: int) -> Losses:
+        drawn = runs(draws(step), GROUP, stage.random(step), Look())
+        with placement().autocast():
+            made = network(drawn.groups, drawn.windows, drawn.given)
+        losses = generator_losses(network, discriminator, drawn, made, config)
+        stage.descend("generator", losses["generator"])
+        if config.deception:
+            losses["discriminator"] = _judged(discriminator, drawn, made)
+            stage.descend("discriminator", losses["discriminator"])
+        return losses
+
+    stage.run(one_step, lambda: picture_figures(network, split.held_out), progress)
+    return network.eval()
+
+
+def generator_losses(
+    network: MouthNetwork, discriminator: Discriminator, drawn: Runs, made: Made, config: TrainConfig
+) -> dict[str, Tensor]:
+    """The parts of the generator's loss, and their weighted sum as ``generator``."""
+    edges = network.features.gradient_map
+    weight = mouth_weight(drawn.given.landmarks, made.picture.shape[-1])
+    losses = {
+        "picture": picture_loss(made.picture, drawn.truth, weight),
+        "edges": picture_loss(edges(made.picture), edges(drawn.truth), weight),
+    }
+    total = losses["picture"] + config.edges * losses["edges"]
+    if config.agreement:
+        groups = made.picture.unflatten(0, (-1, GROUP))
+        with placement().autocast():
+            seen, heard = network.features(groups, drawn.windows[GROUP // 2 :: GROUP])
+        losses["agreement"] = agreement_loss(seen, heard)
+        total = total + config.agreement * losses["agreement"]
+    if config.deception:
+        with placement().autocast():
+            losses["deception"] = deception_loss(discriminator(made.picture, drawn.given.landmarks).float())
+        total = total + config.deception * losses["deception"]
+    return losses | {"generator": total}
+
+
+def _judged(discriminator: Discriminator, drawn: Runs, made: Made) -> Tensor:
+    with placement().autocast():
+        real = discriminator(drawn.truth, drawn.given.landmarks).float()
+        false = discriminator(made.picture.detach(), drawn.given.landmarks).float()
+    return discriminator_loss(real, false)

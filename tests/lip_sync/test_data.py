@@ -1,0 +1,130 @@
+"""Training clips: what is written is read, apart by face and voice, and drawn as the networks take it."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import ParameterError
+from core.lip_sync.data import (
+    SUFFIX,
+    Clip,
+    ClipFile,
+    Look,
+    Split,
+    batches,
+    moments,
+    runs,
+)
+from core.lip_sync.model import as_pictures, as_tensor
+from tests.lip_sync.made import random_clip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[ClipFile]:
+    folder = tmp_path_factory.mktemp("clips")
+    for n in range(3):
+        random_clip(seed=n).write(folder / f"{n}{SUFFIX}", f"face{n}", ["anna", "ben"])
+    return [ClipFile(file) for file in sorted(folder.iterdir())]
+
+
+def test_a_clip_comes_back_as_it_was_written(files: list[ClipFile]) -> None:
+    written, read = random_clip(seed=1), files[1].read()
+
+    for part in fields(Clip):
+        np.testing.assert_array_equal(getattr(read, part.name), getattr(written, part.name))
+    assert (files[1].source, files[1].voices, len(files[1])) == ("face1", ("anna", "ben"), 24)
+
+
+def test_a_part_of_a_clip_is_that_part(files: list[ClipFile]) -> None:
+    np.testing.assert_array_equal(files[0].read(5, 9).target, random_clip(seed=0).target[5:9])
+
+
+def test_a_file_that_is_no_clip_is_named(tmp_path: Path) -> None:
+    (tmp_path / f"text{SUFFIX}").write_text("nothing")
+
+    with pytest.raises(ParameterError, match=rf"text{SUFFIX} is not a training clip"):
+        ClipFile(tmp_path / f"text{SUFFIX}")
+
+
+def test_neither_a_face_nor_a_voice_is_on_both_sides(tmp_path: Path) -> None:
+    clip = random_clip(8)
+    for face in range(6):
+        for voice in range(6):
+            clip.write(tmp_path / f"{face}{voice}{SUFFIX}", f"face{face}", [f"voice{voice}", f"voice{(voice + 3) % 6}"])
+
+    split = Split.of_folder(tmp_path, every=3)
+
+    sides = [({c.source for c in side}, {v for c in side for v in c.voices}) for side in (split.train, split.held_out)]
+    assert not sides[0][0] & sides[1][0]
+    assert not sides[0][1] & sides[1][1]
+    assert all(names for side in sides for names in side)
+
+
+def test_too_few_people_are_said(tmp_path: Path) -> None:
+    random_clip(8).write(tmp_path / f"one{SUFFIX}", "face", ["voice"])
+
+    with pytest.raises(ParameterError, match="at least six people"):
+        Split.of_folder(tmp_path)
+
+
+def test_moments_are_the_pictures_around_a_window(files: list[ClipFile]) -> None:
+    """Every window is found in the clip, and the middle picture of its group is the one of that frame."""
+    drawn = moments(files[:1], 6, np.random.default_rng(0))
+    clip = files[0].read()
+
+    for group, window in zip(drawn.groups, drawn.windows, strict=True):
+        in_clip = [clip.shown_windows, clip.target_windows]
+        found = [(kind, n) for kind in (0, 1) for n in range(24) if np.array_equal(in_clip[kind][n], window.half())]
+        assert len(found) == 1
+        kind, n = found[0]
+        sides = [clip.shown, clip.blurred] if kind == 0 else [clip.target]
+        assert any(np.array_equal(side[n - 2 : n + 3], as_pictures(group)) for side in sides)
+
+
+def test_a_run_asks_for_the_target_and_shows_the_blurred_one(files: list[ClipFile]) -> None:
+    drawn = runs(files, 5, np.random.default_rng(3))
+
+    assert drawn.groups.shape == (15, 5, 3, 128, 128)
+    torch.testing.assert_close(drawn.groups[:, 2], drawn.given.blurred)
+    torch.testing.assert_close(drawn.groups[1:5, 1], drawn.given.blurred[:4])
+    clip, truth = files[0].read(), as_pictures(drawn.truth[:5])
+    start = next(n for n in range(20) if np.array_equal(clip.target[n], truth[0]))
+    np.testing.assert_array_equal(truth, clip.target[start : start + 5])
+    np.testing.assert_array_equal(as_pictures(drawn.given.blurred[:5]), clip.blurred[start : start + 5])
+    np.testing.assert_array_equal(drawn.windows[:5].half().numpy(), clip.target_windows[start : start + 5])
+    reference = as_pictures(drawn.given.reference[:5])
+    assert any(np.array_equal(reference[0], shown) for shown in clip.shown)
+    assert (reference == reference[0]).all()
+
+
+def test_a_look_changes_a_whole_run_alike(files: list[ClipFile]) -> None:
+    """A grey that is the same in two pictures stays the same in both."""
+    look = Look(light=0.5, tint=0.2)
+
+    drawn = runs(files[:1], 5, np.random.default_rng(1), look)
+    plain = runs(files[:1], 5, np.random.default_rng(1))
+
+    assert not torch.allclose(drawn.truth, plain.truth, atol=0.05)
+    same = plain.truth[0, 0, 0, 0]
+    others = plain.given.blurred[:, 0][plain.given.blurred[:, 0] == same]
+    changed = drawn.given.blurred[:, 0][plain.given.blurred[:, 0] == same]
+    assert len(others) > 10
+    torch.testing.assert_close(changed, drawn.truth[0, 0, 0, 0].expand_as(changed))
+
+
+def test_pictures_survive_the_way_to_tensors_and_back(files: list[ClipFile]) -> None:
+    pictures = files[0].read(0, 2).shown
+
+    np.testing.assert_array_equal(as_pictures(as_tensor(pictures)), pictures)
+
+
+def test_every_clip_comes_once_before_any_comes_again(files: list[ClipFile]) -> None:
+    of_step = batches(files, 1, seed=0)
+
+    passes = [[of_step(step)[0].source for step in range(n, n + 3)] for n in (0, 3, 6, 9)]
+
+    assert all(sorted(names) == ["face0", "face1", "face2"] for names in passes)
+    assert len({tuple(names) for names in passes}) > 1
