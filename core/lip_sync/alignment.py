@@ -25,8 +25,8 @@ Features = NDArray[np.float32]
 Rows = list[tuple[str, float]]
 """Symbol of each phone, and when it begins in seconds."""
 
-MOST_SECONDS = 120
-"""The warping keeps a table of all pairs of columns: at two minutes a gigabyte and a half."""
+MOST_SECONDS = 60
+"""The warping keeps three tables of all pairs of columns: of a minute three quarters of a gigabyte."""
 _COEFFICIENTS = 13
 _FLOOR_DB = -45
 _MARGIN_S = 0.2
@@ -50,7 +50,7 @@ def align(wave: Wave, text: str, language: str = "en") -> tuple[Phone, ...]:
     """The phones of a recording.
 
     Args:
-        wave: (N,), mono at 16 kHz, in [-1, 1], at most two minutes.
+        wave: (N,), mono at 16 kHz, in [-1, 1], at most a minute.
         text: what is said in it, as it is written.
         language: a code that `core.lip_sync.voices.languages` names.
 
@@ -258,6 +258,7 @@ def _with_pauses(phones: Sequence[Phone], quiet: NDArray[np.bool_]) -> tuple[Pho
         kept = [p for p in phones if p.symbol != SILENCE or p.start_s < first or p.stop_s > last]
         before = [p for p in kept if first - p.start_s > p.stop_s - last]
         rows = [(p.symbol, min(p.start_s, float(first))) for p in before] + [(SILENCE, float(first))]
-        rows += [(p.symbol, max(p.start_s, float(last))) for p in kept[len(before) :]]
+        after = kept[len(before) :]
+        rows += [(p.symbol, float(last) if p is after[0] else max(p.start_s, float(last))) for p in after]
         phones = _covering(rows, stop_s)
     return tuple(phones)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from core.lip_sync.crops import crop_matrix
 from core.lip_sync.faces import FaceFinder, Picture
 from core.lip_sync.finish import paste
 from core.lip_sync.following import follow_faces
+from core.lip_sync.generator import MouthNetwork
 from core.lip_sync.lengths import still_timeline, timeline
 from core.lip_sync.metrics import SyncReading
 from core.lip_sync.mouths import MouthMaker, Place, Reference, place
@@ -83,14 +85,18 @@ class LipSync:
     Args:
         config: how.
         cache: folder for what may be used again; None: a temporary one for each job.
-
-    Raises:
-        WeightsError: the network's weights are missing or wrong.
+        network: makes the mouths; None: the trained one, which is loaded when it is first needed.
     """
 
-    def __init__(self, config: SyncConfig | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self, config: SyncConfig | None = None, cache: Path | None = None, network: MouthNetwork | None = None
+    ) -> None:
         self.config, self.cache = config or SyncConfig(), cache
-        self._network = load_network()
+        self._given = network
+
+    @cached_property
+    def _network(self) -> MouthNetwork:
+        return self._given or load_network()
 
     def inspect(self, path: str | Path, progress: Progress = silent) -> Inspection:
         """Follow the faces of a film.
@@ -111,6 +117,7 @@ class LipSync:
         pictures; its sound becomes the speech, in the format of its own soundtrack where it has one.
 
         Raises:
+            WeightsError: the network's weights are missing or wrong.
             MediaError: a file cannot be read.
             NoFaceError: there is no face to speak.
             ParameterError: a chosen face does not exist, a drawn mouth lies outside the film, or ``out`` has a suffix
