@@ -80,9 +80,12 @@ class ClipFile:
 
     def read(self, start: int = 0, stop: int | None = None) -> Clip:
         """The pictures from ``start`` to before ``stop``."""
+        return Clip(**{part.name: self.part(part.name, start, stop) for part in fields(Clip)})
+
+    def part(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """The same, of one of the arrays of `Clip`."""
         with safe_open(self.path, "np") as file:
-            names = [part.name for part in fields(Clip)]
-            return Clip(**{name: file.get_slice(name)[start : stop or self.length] for name in names})
+            return np.asarray(file.get_slice(name)[start : stop or self.length])
 
 
 @dataclass(frozen=True)
@@ -170,12 +173,11 @@ def moments(clips: Sequence[ClipFile], each: int, random: np.random.Generator, l
     """``each`` moments of every clip: of what it shows, clear or blurred, or of its target."""
     groups, windows = [], []
     for clip in clips:
-        read = clip.read()
-        kind = random.choice(("shown", "blurred", "target"))
-        pictures, heard = getattr(read, kind), read.target_windows if kind == "target" else read.shown_windows
+        kind = str(random.choice(("shown", "blurred", "target")))
+        pictures, heard = clip.part(kind), clip.part("target_windows" if kind == "target" else "shown_windows")
         middles = np.sort(random.permutation(np.arange(AROUND, len(clip) - AROUND))[:each])
-        drawn = changed(as_tensor(pictures), random, look)
-        groups.append(torch.stack([drawn[n - AROUND : n + AROUND + 1] for n in middles]))
+        drawn = as_tensor(pictures[middles[:, None] + np.arange(-AROUND, AROUND + 1)])
+        groups.append(changed(drawn, random, look))
         windows.append(louder(torch.from_numpy(heard[middles].astype(np.float32)), random, look))
     return Moments(torch.cat(groups), torch.cat(windows))
 
