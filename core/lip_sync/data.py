@@ -22,6 +22,8 @@ from core.lip_sync.model import AROUND, GROUP, as_tensor
 from core.media.whole_file import written_whole
 
 SUFFIX = ".clip.safetensors"
+HELD_OUT_EVERY = 6
+"""One in so many faces, and one in so many voices, is held out."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Split:
             )
 
     @classmethod
-    def of_folder(cls, folder: Path, every: int = 6) -> Self:
+    def of_folder(cls, folder: Path, every: int = HELD_OUT_EVERY) -> Self:
         """Hold out one in ``every`` faces and one in ``every`` voices, by sorted name; mixed clips are left out."""
         clips = [ClipFile(file) for file in sorted(folder.glob(f"*{SUFFIX}"))]
         faces = held_out({clip.source for clip in clips}, every)
