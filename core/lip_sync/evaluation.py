@@ -283,9 +283,10 @@ def _mean(rows: Sequence[Row]) -> Row:
     return kind(*(float(np.nanmean([getattr(row, part.name) for row in rows])) for part in fields(kind)))
 
 
-def as_table(rows: Mapping[str, Saying] | Mapping[str, Reconstruction]) -> str:
+def as_table(rows: Mapping[str, Saying | Reconstruction]) -> str:
     """Figures in Markdown, a method a line."""
-    names = list(asdict(next(iter(rows.values()))))
+    first = next(iter(rows.values()))
+    names = list(asdict(first))
     lines = [f"| method | {' | '.join(name.replace('_', ' ') for name in names)} |", "| --- " * (len(names) + 1) + "|"]
     for method, row in rows.items():
         cells = ["" if np.isnan(value) else f"{value:.3f}" for value in asdict(row).values()]
