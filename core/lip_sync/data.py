@@ -24,6 +24,7 @@ from core.media.whole_file import written_whole
 SUFFIX = ".clip.safetensors"
 HELD_OUT_EVERY = 6
 """One in so many faces, and one in so many voices, is held out."""
+_LEFT, _LOWER_LIP, _RIGHT, _UPPER_LIP = 12, 15, 18, 21  # of the inner edge, among the 25
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Moments:
-    """Moments of clips for the first stage: groups (B, 5, 3, S, S) in [0, 1], and windows (B, 20, 20)."""
+    """Moments of clips for the first stage.
+
+    Attributes:
+        groups: (B, 5, 3, S, S), in [0, 1].
+        windows: (B, 20, 20).
+        opening: (B,), how far the mouth is open, in widths of the mouth.
+    """
 
     groups: Tensor
     windows: Tensor
+    opening: Tensor
 
 
 @dataclass(frozen=True)
@@ -173,15 +181,24 @@ class Runs:
 
 def moments(clips: Sequence[ClipFile], each: int, random: np.random.Generator, look: Look | None = None) -> Moments:
     """``each`` moments of every clip: of what it shows, clear or blurred, or of its target."""
-    groups, windows = [], []
+    groups, windows, opening = [], [], []
     for clip in clips:
         kind = str(random.choice(("shown", "blurred", "target")))
+        opens = clip.part("opening") if kind == "target" else openings(clip.part("landmarks"))
         pictures, heard = clip.part(kind), clip.part("target_windows" if kind == "target" else "shown_windows")
         middles = np.sort(random.permutation(np.arange(AROUND, len(clip) - AROUND))[:each])
         drawn = as_tensor(pictures[middles[:, None] + np.arange(-AROUND, AROUND + 1)])
         groups.append(changed(drawn, random, look))
         windows.append(louder(torch.from_numpy(heard[middles].astype(np.float32)), random, look))
-    return Moments(torch.cat(groups), torch.cat(windows))
+        opening.append(torch.from_numpy(opens[middles]))
+    return Moments(torch.cat(groups), torch.cat(windows), torch.cat(opening))
+
+
+def openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far mouths (N, 25, 2) are open, in their widths: as `core.lip_sync.faces.Face.openness`."""
+    upper, lower, left, right = (landmarks[:, n] for n in (_UPPER_LIP, _LOWER_LIP, _LEFT, _RIGHT))
+    width = np.linalg.norm(right - left, axis=1)
+    return np.asarray(np.linalg.norm(lower - upper, axis=1) / np.maximum(width, 1e-6), np.float32)
 
 
 def runs(clips: Sequence[ClipFile], length: int, random: np.random.Generator, look: Look | None = None) -> Runs:

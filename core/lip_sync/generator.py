@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.lip_sync.model import VECTOR, WIDTHS, FeatureExtraction, Seen, block
+from core.lip_sync.model import VECTOR, WIDTHS, FeatureExtraction, Seen
 
 LANDMARKS = 25
 _LOOK = (16, 32, 64, 96, 128)
@@ -66,6 +66,11 @@ def landmark_maps(landmarks: Tensor, side_px: int) -> Tensor:
     across, down = (torch.exp(-0.5 * ((where - landmarks[..., axis, None]) / spread) ** 2) for axis in (0, 1))
     parts = (slice(0, 12), slice(12, 24), slice(24, 25))
     return torch.stack([torch.einsum("bny,bnx->bnyx", down[:, p], across[:, p]).amax(dim=1) for p in parts], dim=1)
+
+
+def block(channels: int, out: int, stride: int = 1) -> nn.Sequential:
+    """Convolution of 3 × 3, normalisation in groups of eight channels, and SiLU; one picture is made as many are."""
+    return nn.Sequential(nn.Conv2d(channels, out, 3, stride, 1), nn.GroupNorm(out // 8, out), nn.SiLU())
 
 
 class Steered(nn.Module):

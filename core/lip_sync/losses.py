@@ -22,6 +22,12 @@ def sync_loss(seen: Tensor, heard: Tensor, scale: Tensor) -> Tensor:
     return (F.cross_entropy(cosine, truth) + F.cross_entropy(cosine.T, truth)) / 2
 
 
+def opening_loss(told: Tensor, opening: Tensor) -> Tensor:
+    """Mean squared error of what is told of the mouth's opening (B,), in fifths of its width; NaN is left out."""
+    known = torch.isfinite(opening)
+    return ((told[known] - 5 * opening[known]) ** 2).mean() if known.any() else told.sum() * 0
+
+
 def agreement_loss(seen: Tensor, heard: Tensor) -> Tensor:
     """One less the mean cosine of what is seen in made pictures (B, D) and what is heard: 0 to 2."""
     return 1 - (seen * heard).sum(dim=1).mean()

@@ -17,6 +17,7 @@ from core.encoders.faces import FaceLandmarker, Landmarks
 from core.errors import CoreError, ParameterError, check_ranges
 from core.lip_sync.alignment import align
 from core.lip_sync.animator import FaceAnimator
+from core.lip_sync.articulation import SILENCE
 from core.lip_sync.cartoons import cartoon
 from core.lip_sync.data import HELD_OUT_EVERY, SUFFIX, held_out
 from core.lip_sync.faces import Picture, face_of
@@ -135,7 +136,10 @@ def _speech(folder: Path, row: dict[str, str]) -> Speech:
         return synthetic(row["transcript"], VoiceConfig(language, voice))
     clip = read_audio(folder / row["file"], sample_rate=SAMPLE_RATE, mono=True)
     wave = np.ascontiguousarray(clip.samples[:, 0])
-    return Speech(voice or f"{language}-{Path(row['file']).parent}", wave, align(wave, row["transcript"], language))
+    phones = align(wave, row["transcript"], language)
+    if all(phone.symbol == SILENCE for phone in phones):
+        raise ParameterError(f"{row['file']} does not say {row['transcript'][:40]!r}; correct the transcript.")
+    return Speech(voice or f"{language}-{Path(row['file']).parent}", wave, phones)
 
 
 def synthetic(text: str, voice: VoiceConfig) -> Speech:

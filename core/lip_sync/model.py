@@ -4,8 +4,9 @@ Sight takes a group of five pictures, each with its gradient map as a fourth cha
 the middle one. Both give a vector of unit length, and their cosine says how well the two belong together. The same
 subnet measures sync on clear pictures, and tells the generator on blurred ones where everything is.
 
-Deviation: METHODS leaves open how the two vectors come to agree. Ours do as those of Chung and Zisserman, "Out of
-Time", 2016, but by a contrast among many moments at once (`core.lip_sync.losses.sync_loss`) in place of pairs.
+Deviations: METHODS leaves open how the two vectors come to agree. Ours do as those of Chung and Zisserman, "Out of
+Time", 2016, but by a contrast among many moments at once (`core.lip_sync.losses.sync_loss`) in place of pairs. And in
+training both vectors also tell how far the mouth is open, by one and the same linear map, which gets them started.
 """
 
 from dataclasses import dataclass
@@ -63,8 +64,13 @@ class GradientMap(nn.Module):
 
 
 def block(channels: int, out: int, stride: int = 1) -> nn.Sequential:
-    """Convolution of 3 × 3, normalisation in groups of eight channels, and SiLU."""
-    return nn.Sequential(nn.Conv2d(channels, out, 3, stride, 1), nn.GroupNorm(out // 8, out), nn.SiLU())
+    """Convolution of 3 × 3, batch normalisation and SiLU; what is brighter or louder than the batch stays so."""
+    return nn.Sequential(nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.SiLU())
+
+
+def centred(channels: int) -> nn.Sequential:
+    """To a vector about the mean of the batch, so that vectors of unit length point all ways from the beginning."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels, VECTOR), nn.BatchNorm1d(VECTOR, affine=False))
 
 
 class Sight(nn.Module):
@@ -77,7 +83,7 @@ class Sight(nn.Module):
             steps.append(nn.Sequential(block(channels, width, 2), block(width, width)))
             channels = width
         self.steps = nn.ModuleList(steps)
-        self.last = nn.Sequential(block(channels, channels, 2), nn.Flatten(), nn.Linear(16 * channels, VECTOR))
+        self.last = nn.Sequential(block(channels, channels, 2), centred(16 * channels))
 
     def forward(self, groups: Tensor) -> Seen:
         """See groups (B, 5, 4, 128, 128), RGB and gradient map."""
@@ -94,26 +100,31 @@ class Hearing(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.steps = nn.Sequential(block(1, 32), block(32, 64, 2), block(64, 64), block(64, 128, 2), block(128, 128))
-        self.last = nn.Linear(128 * (COEFFICIENTS // 4) * (COLUMNS // 4), VECTOR)
+        self.last = centred(128 * (COEFFICIENTS // 4) * (COLUMNS // 4))
 
     def forward(self, windows: Tensor) -> Tensor:
         """Hear windows (B, 20, 20) of `core.lip_sync.sound.frame_windows`: (B, 256), of unit length."""
         loudness = (windows[:, :1] - _LOUDNESS[0]) / _LOUDNESS[1]
         x = torch.cat([loudness, windows[:, 1:] / _SHAPE], dim=1).unsqueeze(1)
-        return F.normalize(self.last(self.steps(x).flatten(1)).float(), dim=1)
+        return F.normalize(self.last(self.steps(x)).float(), dim=1)
 
 
 class FeatureExtraction(nn.Module):
-    """Sight and hearing, and the scale of their cosine."""
+    """Sight and hearing, the scale of their cosine, and how far open either says that the mouth is (training only)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gradient_map, self.sight, self.hearing = GradientMap(), Sight(), Hearing()
         self.scale = nn.Parameter(torch.tensor(10.0))
+        self.opening = nn.Linear(VECTOR, 1)
 
     def see(self, groups: Tensor) -> Seen:
         """See groups of pictures (B, 5, 3, 128, 128), RGB in [0, 1]."""
         return self.sight(torch.cat([groups, self.gradient_map(groups)], dim=2))
+
+    def told_opening(self, vector: Tensor) -> Tensor:
+        """How far the mouth is open by a vector (B, 256) of either, in fifths of its width: (B,)."""
+        return self.opening(VECTOR**0.5 * vector).squeeze(1)
 
     def forward(self, groups: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
         """The vectors of sight and hearing, (B, 256) each."""

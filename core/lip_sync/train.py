@@ -24,6 +24,7 @@ from core.lip_sync.losses import (
     deception_loss,
     discriminator_loss,
     mouth_weight,
+    opening_loss,
     picture_loss,
     sync_loss,
 )
@@ -48,6 +49,7 @@ class TrainConfig:
     moments: int = field(default=12, metadata={"help": "moments of each clip in the first stage, 2 to 64"})
     learning_rate: float = field(default=5e-4, metadata={"help": "highest learning rate, 0.000001 to 1"})
     weight_decay: float = field(default=0.01, metadata={"help": "decay of AdamW, 0 to 1"})
+    opening: float = field(default=1.0, metadata={"help": "weight of the mouth's opening in the first stage, 0 to 10"})
     deception: float = field(default=0.02, metadata={"help": "weight of the discriminator's word, 0 to 10; 0: none"})
     edges: float = field(default=1.0, metadata={"help": "weight of the difference of gradient maps, 0 to 10"})
     agreement: float = field(default=0.05, metadata={"help": "weight of sync with the speech, 0 to 10"})
@@ -62,6 +64,7 @@ class TrainConfig:
             ("moments", 2, 64),
             ("learning_rate", 1e-6, 1),
             ("weight_decay", 0, 1),
+            ("opening", 0, 10),
             ("deception", 0, 10),
             ("agreement", 0, 10),
             ("edges", 0, 10),
@@ -86,7 +89,7 @@ class Stage:
         self.accelerator = Accelerator(mixed_precision="no")
         self.optimisers = {
             name: torch.optim.AdamW(
-                network.parameters(), config.learning_rate, betas=(0.5, 0.99), weight_decay=config.weight_decay
+                network.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
             )
             for name, network in networks.items()
         }
@@ -184,9 +187,11 @@ def train_features(
         drawn = moments(draws(step), config.moments, stage.random(step), look)
         with placement().autocast():
             seen, heard = features(drawn.groups, drawn.windows)
-        loss = sync_loss(seen, heard, features.scale.clamp(1, 50))
-        stage.descend("features", loss)
-        return {"sync": loss}
+        sync = sync_loss(seen, heard, features.scale.clamp(1, 50))
+        told = [features.told_opening(vector) for vector in (seen, heard)]
+        opening = sum(opening_loss(one, drawn.opening) for one in told)
+        stage.descend("features", sync + config.opening * opening)
+        return {"sync": sync, "opening": opening}
 
     stage.run(one_step, lambda: offset_figures(features, split.held_out), progress)
     return features.eval()
