@@ -54,11 +54,30 @@ class Clip:
     def __len__(self) -> int:
         return len(self.shown)
 
-    def write(self, file: Path, source: str, voices: Sequence[str]) -> None:
-        """Write the clip; ``source`` and ``voices`` say whose face and whose speech it is, to split clips by."""
+    def write(self, file: Path, people: "People") -> None:
+        """Write the clip, and who is in it."""
         arrays = {part.name: np.ascontiguousarray(getattr(self, part.name)) for part in fields(self)}
         with written_whole(file) as part:
-            save_file(arrays, part, {"source": source, "voices": "|".join(voices)})
+            save_file(arrays, part, people.as_metadata())
+
+
+@dataclass(frozen=True)
+class People:
+    """Who is in a clip.
+
+    Attributes:
+        source: whose face it is.
+        voices: who speaks in what is shown and in what is asked for.
+        held_out: no training may see the clip; then none sees any other of that face or those voices either.
+    """
+
+    source: str
+    voices: tuple[str, ...]
+    held_out: bool
+
+    def as_metadata(self) -> dict[str, str]:
+        """As a clip's file says it."""
+        return {"source": self.source, "voices": "|".join(self.voices), "held_out": str(int(self.held_out))}
 
 
 class ClipFile:
@@ -74,7 +93,7 @@ class ClipFile:
             with safe_open(path, "np") as file:
                 said = file.metadata() or {}
                 self.length = int(file.get_slice("shown").get_shape()[0])
-            self.source, self.voices = said["source"], tuple(said["voices"].split("|"))
+            self.people = People(said["source"], tuple(said["voices"].split("|")), said.get("held_out") == "1")
         except Exception as error:
             raise ParameterError(f"{path} is not a training clip ({error}); make it again.") from error
 
@@ -110,18 +129,13 @@ class Split:
             )
 
     @classmethod
-    def of_folder(cls, folder: Path, every: int = HELD_OUT_EVERY) -> Self:
-        """Hold out one in ``every`` faces and one in ``every`` voices, by sorted name; mixed clips are left out."""
+    def of_folder(cls, folder: Path) -> Self:
+        """The clips of a folder, as their files say which are held out."""
         clips = [ClipFile(file) for file in sorted(folder.glob(f"*{SUFFIX}"))]
-        faces = held_out({clip.source for clip in clips}, every)
-        voices = held_out({voice for clip in clips for voice in clip.voices}, every)
-        unseen = [(clip.source in faces, [voice in voices for voice in clip.voices]) for clip in clips]
-        train = tuple(clip for clip, (face, heard) in zip(clips, unseen, strict=True) if not face and not any(heard))
-        held = tuple(clip for clip, (face, heard) in zip(clips, unseen, strict=True) if face and all(heard))
-        return cls(train, held)
+        return cls(*(tuple(clip for clip in clips if clip.people.held_out == side) for side in (False, True)))
 
 
-def held_out(names: set[str], every: int) -> set[str]:
+def held_out(names: set[str], every: int = HELD_OUT_EVERY) -> set[str]:
     """One in ``every`` of sorted names, the last of each run.
 
     >>> sorted(held_out(set("abcdef"), 3))

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.errors import CoreError
 from core.lip_sync.crops import crop, crop_matrix, points_in_crop, rest_landmarks
-from core.lip_sync.data import SUFFIX, Clip
+from core.lip_sync.data import SUFFIX, Clip, People, held_out
 from core.lip_sync.faces import Face, FaceFinder
 from core.lip_sync.following import follow_faces
 from core.lip_sync.making import MakeConfig
@@ -28,16 +28,17 @@ def film_clips(folder: Path, config: MakeConfig, out: Path, progress: Progress =
     """Make the clips of all films of a folder that ``out`` lacks; for each film left out a sentence that says why."""
     films = [Path(file) for file in video_files(str(folder))]
     out.mkdir(parents=True, exist_ok=True)
-    left_out = []
+    who = {film: film.parent.name if film.parent != folder else film.stem for film in films}
+    hidden, left_out = held_out(set(who.values())), []
     for number, film in enumerate(films):
         stem = "_".join(film.relative_to(folder).with_suffix("").parts)
         if any(out.glob(f"{glob_safe(stem)}~*{SUFFIX}")):
             continue
-        who = film.parent.name if film.parent != folder else film.stem
+        people = People(who[film], (who[film],), who[film] in hidden)
         try:
             made = 0
             for made, clip in enumerate(filmed(film, config, part_of(progress, number, len(films))), 1):
-                clip.write(out / f"{stem}~{made:03}{SUFFIX}", who, [who])
+                clip.write(out / f"{stem}~{made:03}{SUFFIX}", people)
             if not made:
                 left_out.append(f"{film.name}: no face is seen for {config.frames} pictures without a cut.")
         except CoreError as error:

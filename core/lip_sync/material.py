@@ -19,7 +19,7 @@ from core.lip_sync.alignment import align
 from core.lip_sync.animator import FaceAnimator
 from core.lip_sync.articulation import SILENCE
 from core.lip_sync.cartoons import cartoon
-from core.lip_sync.data import HELD_OUT_EVERY, SUFFIX, held_out
+from core.lip_sync.data import HELD_OUT_EVERY, SUFFIX, People, held_out
 from core.lip_sync.faces import Picture, face_of
 from core.lip_sync.inner_mouth import random_look
 from core.lip_sync.making import MakeConfig, Speech, made_clip, passage
@@ -171,10 +171,7 @@ def make_clips(
     by_voice: dict[str, list[Speech]] = {}
     for speech in said:
         by_voice.setdefault(speech.voice, []).append(speech)
-    hidden = (
-        held_out({face.source for face in faces}, HELD_OUT_EVERY),
-        held_out(set(by_voice), HELD_OUT_EVERY),
-    )
+    hidden = held_out({face.source for face in faces}), held_out(set(by_voice))
     if not hidden[0] or not hidden[1]:
         raise ParameterError(
             f"There are {len(faces)} faces and {len(by_voice)} voices; give at least {HELD_OUT_EVERY} of both."
@@ -188,10 +185,11 @@ def make_clips(
         if file.exists():
             continue
         random = np.random.default_rng([material.seed, number])
-        side = sorted(voice for voice in by_voice if (voice in hidden[1]) == (face.source in hidden[0]))
-        voices = [str(random.choice(side)) for _ in range(2)]
+        unseen = face.source in hidden[0]
+        side = sorted(voice for voice in by_voice if (voice in hidden[1]) == unseen)
+        voices = tuple(str(random.choice(side)) for _ in range(2))
         seconds = how.frames / 25 + _FRAME_MARGIN_S
         shown, target = (passage(by_voice[voice], seconds, random) for voice in voices)
         animator = FaceAnimator(face.picture, face.mesh, random_look(number))
-        made_clip(animator, (shown, target), how, number).write(file, face.source, voices)
+        made_clip(animator, (shown, target), how, number).write(file, People(face.source, voices, unseen))
     return files

@@ -7,7 +7,7 @@ after a kill it goes on from the last one.
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from core.command_line import origin
 from core.errors import ParameterError, check_ranges
 from core.lip_sync.assessment import offset_figures, picture_figures
 from core.lip_sync.data import Look, Runs, Split, batches, moments, runs
@@ -29,8 +30,9 @@ from core.lip_sync.losses import (
     sync_loss,
 )
 from core.lip_sync.model import GROUP, FeatureExtraction
+from core.lip_sync.network import FILE, write_network
 from core.media.whole_file import written_whole
-from core.runtime import Progress, placement, seed_everything, silent
+from core.runtime import Progress, part_of, placement, seed_everything, silent
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 Losses = Mapping[str, Tensor]
@@ -44,7 +46,8 @@ class TrainConfig:
         ParameterError: a value is out of its range.
     """
 
-    steps: int = field(default=4000, metadata={"help": "steps of the stage, 1 to 10000000"})
+    steps: int = field(default=4000, metadata={"help": "steps of the second stage, 1 to 10000000"})
+    feature_steps: int = field(default=1600, metadata={"help": "steps of the first stage, 1 to 10000000"})
     clips: int = field(default=4, metadata={"help": "clips in a batch, 1 to 256"})
     moments: int = field(default=12, metadata={"help": "moments of each clip in the first stage, 2 to 64"})
     learning_rate: float = field(default=5e-4, metadata={"help": "highest learning rate, 0.000001 to 1"})
@@ -60,6 +63,7 @@ class TrainConfig:
         check_ranges(
             self,
             ("steps", 1, 10_000_000),
+            ("feature_steps", 1, 10_000_000),
             ("clips", 1, 256),
             ("moments", 2, 64),
             ("learning_rate", 1e-6, 1),
@@ -175,6 +179,26 @@ class Stage:
             self.optimisers[name].load_state_dict(state["optimisers"][name])
 
 
+def train(clips: Path, config: TrainConfig, out: Path, progress: Progress = silent) -> dict[str, float]:
+    """Both stages on a folder of clips; writes the weights, and goes on where it was stopped.
+
+    Args:
+        clips: as `core.lip_sync.material.make_clips` or `core.lip_sync.filming.film_clips` wrote them.
+        config: of both stages; clips in a batch and moments of each are as they come for both.
+        out: folder for checkpoints, metrics and weights.
+        progress: told of every step.
+
+    Returns:
+        The figures of the second stage on clips of other faces and voices.
+    """
+    split = Split.of_folder(clips)
+    first = replace(config, steps=config.feature_steps)
+    features = train_features(split, first, out / "features", Look(), part_of(progress, 0, 2))
+    network = train_generator(split, features, config, out / "generator", part_of(progress, 1, 2))
+    write_network(network, out / FILE, {**origin("lip_sync"), "seed": str(config.seed)})
+    return picture_figures(network, split.held_out)
+
+
 def train_features(
     split: Split, config: TrainConfig, folder: Path, look: Look | None = None, progress: Progress = silent
 ) -> FeatureExtraction:
@@ -188,8 +212,7 @@ def train_features(
         with placement().autocast():
             seen, heard = features(drawn.groups, drawn.windows)
         sync = sync_loss(seen, heard, features.scale.clamp(1, 50))
-        told = [features.told_opening(vector) for vector in (seen, heard)]
-        opening = sum(opening_loss(one, drawn.opening) for one in told)
+        opening = opening_loss(features.told_opening(torch.cat([seen, heard])), drawn.opening.repeat(2))
         stage.descend("features", sync + config.opening * opening)
         return {"sync": sync, "opening": opening}
 

@@ -20,4 +20,4 @@ def random_clip(frames: int = 24, seed: int = 0) -> Clip:
     rest = np.tile(np.concatenate([lips, [[64, 105]]]).astype(np.float32), (frames, 1, 1))
     windows = (100 * random.normal(size=(2, frames, 20, 20))).astype(np.float16)
     opening = random.uniform(0, 0.5, frames).astype(np.float32)
-    return Clip(*pictures, rest, rest + 1, *windows, opening)
+    return Clip(pictures[0], pictures[1], pictures[2], rest, rest + 1, windows[0], windows[1], opening)

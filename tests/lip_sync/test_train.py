@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from core.errors import CancelledError, ParameterError
-from core.lip_sync.data import SUFFIX, Split
+from core.lip_sync.data import SUFFIX, People, Split
 from core.lip_sync.model import FeatureExtraction
 from core.lip_sync.train import METRICS, TrainConfig, train_features, train_generator
 from tests.lip_sync.made import random_clip
@@ -17,8 +17,8 @@ from tests.lip_sync.made import random_clip
 def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
     folder = tmp_path_factory.mktemp("clips")
     for n in range(2):
-        random_clip(12, seed=n).write(folder / f"{n}{SUFFIX}", f"face{n}", [f"voice{n}"])
-    return Split.of_folder(folder, every=2)
+        random_clip(12, seed=n).write(folder / f"{n}{SUFFIX}", People(f"face{n}", (f"voice{n}",), held_out=n == 1))
+    return Split.of_folder(folder)
 
 
 def _rows(folder: Path) -> list[dict[str, float]]:
