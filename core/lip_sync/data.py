@@ -22,6 +22,8 @@ from core.lip_sync.model import AROUND, GROUP, as_tensor
 from core.media.whole_file import written_whole
 
 SUFFIX = ".clip.safetensors"
+SHIFTS = 12
+"""By so many moments sound is shifted against sight in training, at most."""
 HELD_OUT_EVERY = 6
 """One in so many faces, and one in so many voices, is held out."""
 _LEFT, _LOWER_LIP, _RIGHT, _UPPER_LIP = 12, 15, 18, 21  # of the inner edge, among the 25
@@ -163,11 +165,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Moments:
-    """Moments of clips for the first stage.
+    """Runs of T moments of K clips for the first stage, B = K · T.
 
     Attributes:
         groups: (B, 5, 3, S, S), in [0, 1].
-        windows: (B, 20, 20).
+        windows: (K, T + 24, 20, 20), from twelve moments before the run to twelve behind it.
         opening: (B,), how far the mouth is open, in widths of the mouth.
     """
 
@@ -194,18 +196,20 @@ class Runs:
 
 
 def moments(clips: Sequence[ClipFile], each: int, random: np.random.Generator, look: Look | None = None) -> Moments:
-    """``each`` moments of every clip: of what it shows, clear or blurred, or of its target."""
+    """A run of ``each`` moments of every clip: of what it shows, clear or blurred, or of its target."""
     groups, windows, opening = [], [], []
     for clip in clips:
         kind = str(random.choice(("shown", "blurred", "target")))
         opens = clip.part("opening") if kind == "target" else openings(clip.part("landmarks"))
         pictures, heard = clip.part(kind), clip.part("target_windows" if kind == "target" else "shown_windows")
-        middles = np.sort(random.permutation(np.arange(AROUND, len(clip) - AROUND))[:each])
+        start = int(random.integers(SHIFTS, len(clip) - each - SHIFTS + 1))
+        middles = np.arange(start, start + each)
         drawn = as_tensor(pictures[middles[:, None] + np.arange(-AROUND, AROUND + 1)])
         groups.append(changed(drawn, random, look))
-        windows.append(louder(torch.from_numpy(heard[middles].astype(np.float32)), random, look))
+        around = heard[start - SHIFTS : start + each + SHIFTS].astype(np.float32)
+        windows.append(louder(torch.from_numpy(around), random, look))
         opening.append(torch.from_numpy(opens[middles]))
-    return Moments(torch.cat(groups), torch.cat(windows), torch.cat(opening))
+    return Moments(torch.cat(groups), torch.stack(windows), torch.cat(opening))
 
 
 def openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def sync_loss(seen: Tensor, heard: Tensor, scale: Tensor) -> Tensor:
-    """How far sight and hearing of the same moments are from finding each other among all moments of the batch.
+    """How far sight and hearing of the same moments are from finding each other among others.
 
     The symmetric cross entropy of van den Oord et al., "Representation Learning with Contrastive Predictive Coding",
     2018, as Radford et al. 2021 use it for two kinds of input. Batches hold moments of the same clip, so that the
@@ -20,6 +20,23 @@ def sync_loss(seen: Tensor, heard: Tensor, scale: Tensor) -> Tensor:
     cosine = scale * seen @ heard.T
     truth = torch.arange(len(seen), device=seen.device)
     return (F.cross_entropy(cosine, truth) + F.cross_entropy(cosine.T, truth)) / 2
+
+
+def offset_loss(seen: Tensor, heard: Tensor, scale: Tensor) -> Tensor:
+    """How far the offset of runs is from being read as 0, among all shifts: cross entropy.
+
+    Each shift's logit is the mean cosine over the run, as `core.lip_sync.metrics.sync_reading` takes it. One moment
+    tells little, a run tells much, so that this falls long before `sync_loss` does.
+
+    Args:
+        seen: (K, T, D), of unit length, T moments of K runs that follow one another.
+        heard: (K, T + 2 M, D), of unit length, from M moments before to M moments behind.
+        scale: of the mean cosine, above 0.
+    """
+    moments, shifts = seen.shape[1], heard.shape[1] - seen.shape[1] + 1
+    likeness = torch.stack([(seen * heard[:, s : s + moments]).sum(dim=2).mean(dim=1) for s in range(shifts)], dim=1)
+    truth = torch.full((len(seen),), shifts // 2, device=seen.device)
+    return F.cross_entropy(scale * likeness, truth)
 
 
 def opening_loss(told: Tensor, opening: Tensor) -> Tensor:

@@ -49,13 +49,13 @@ class MakeConfig:
         ParameterError: a value is out of its range.
     """
 
-    frames: int = field(default=60, metadata={"help": "pictures of a clip, 25 a second, 20 to 1000"})
+    frames: int = field(default=60, metadata={"help": "pictures of a clip, 25 a second, 30 to 1000"})
     turn_deg: float = field(default=6.0, metadata={"help": "how far heads turn, 0 to 15 degrees"})
     shift: float = field(default=0.03, metadata={"help": "how far heads move, in face widths, 0 to 0.2"})
     noise_db: float = field(default=15.0, metadata={"help": "loudest noise, in dB below the speech, 0 to 60"})
 
     def __post_init__(self) -> None:
-        check_ranges(self, ("frames", 20, 1000), ("turn_deg", 0, 15), ("shift", 0, 0.2), ("noise_db", 0, 60))
+        check_ranges(self, ("frames", 30, 1000), ("turn_deg", 0, 15), ("shift", 0, 0.2), ("noise_db", 0, 60))
 
 
 def passage(speeches: Sequence[Speech], seconds: float, random: np.random.Generator) -> Speech:

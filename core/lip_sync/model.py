@@ -127,7 +127,7 @@ class FeatureExtraction(nn.Module):
         return self.opening(VECTOR**0.5 * vector).squeeze(1)
 
     def forward(self, groups: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """The vectors of sight and hearing, (B, 256) each."""
+        """The vectors of sight and hearing, of as many groups and windows as there are, (B, 256) each."""
         return self.see(groups).vector, self.hearing(windows)
 
 

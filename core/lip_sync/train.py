@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from core.command_line import origin
 from core.errors import ParameterError, check_ranges
 from core.lip_sync.assessment import offset_figures, picture_figures
-from core.lip_sync.data import Look, Runs, Split, batches, moments, runs
+from core.lip_sync.data import SHIFTS, Look, Runs, Split, batches, moments, runs
 from core.lip_sync.generator import Discriminator, Generator, Made, MouthNetwork
 from core.lip_sync.losses import (
     agreement_loss,
     deception_loss,
     discriminator_loss,
     mouth_weight,
+    offset_loss,
     opening_loss,
     picture_loss,
     sync_loss,
@@ -35,6 +36,8 @@ from core.media.whole_file import written_whole
 from core.runtime import Progress, part_of, placement, seed_everything, silent
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
+APART = 4
+"""Moments nearer to each other than this look and sound alike, and are no contrast."""
 Losses = Mapping[str, Tensor]
 
 
@@ -49,7 +52,7 @@ class TrainConfig:
     steps: int = field(default=4000, metadata={"help": "steps of the second stage, 1 to 10000000"})
     feature_steps: int = field(default=1600, metadata={"help": "steps of the first stage, 1 to 10000000"})
     clips: int = field(default=4, metadata={"help": "clips in a batch, 1 to 256"})
-    moments: int = field(default=12, metadata={"help": "moments of each clip in the first stage, 2 to 64"})
+    moments: int = field(default=16, metadata={"help": "moments of each run in the first stage, 2 to 64"})
     learning_rate: float = field(default=5e-4, metadata={"help": "highest learning rate, 0.000001 to 1"})
     weight_decay: float = field(default=0.01, metadata={"help": "decay of AdamW, 0 to 1"})
     opening: float = field(default=1.0, metadata={"help": "weight of the mouth's opening in the first stage, 0 to 10"})
@@ -210,11 +213,17 @@ def train_features(
     def one_step(step: int) -> Losses:
         drawn = moments(draws(step), config.moments, stage.random(step), look)
         with placement().autocast():
-            seen, heard = features(drawn.groups, drawn.windows)
-        sync = sync_loss(seen, heard, features.scale.clamp(1, 50))
-        opening = opening_loss(features.told_opening(torch.cat([seen, heard])), drawn.opening.repeat(2))
-        stage.descend("features", sync + config.opening * opening)
-        return {"sync": sync, "opening": opening}
+            seen, heard = features(drawn.groups, drawn.windows.flatten(0, 1))
+        around, scale = heard.unflatten(0, drawn.windows.shape[:2]), features.scale.clamp(1, 50)
+        here = around[:, SHIFTS:-SHIFTS].flatten(0, 1)
+        apart = slice(None, None, APART)
+        losses = {
+            "offset": offset_loss(seen.unflatten(0, (len(around), -1)), around, 3 * scale),
+            "sync": sync_loss(seen[apart], here[apart], scale),
+            "opening": opening_loss(features.told_opening(torch.cat([seen, here])), drawn.opening.repeat(2)),
+        }
+        stage.descend("features", losses["offset"] + losses["sync"] + config.opening * losses["opening"])
+        return losses
 
     stage.run(one_step, lambda: offset_figures(features, split.held_out), progress)
     return features.eval()

@@ -9,6 +9,7 @@ import torch
 
 from core.errors import ParameterError
 from core.lip_sync.data import (
+    SHIFTS,
     SUFFIX,
     Clip,
     ClipFile,
@@ -64,18 +65,32 @@ def test_too_few_people_are_said(tmp_path: Path) -> None:
         Split.of_folder(tmp_path)
 
 
-def test_moments_are_the_pictures_around_a_window(files: list[ClipFile]) -> None:
+def test_moments_are_a_run_of_pictures_and_the_windows_around_it(tmp_path: Path) -> None:
     """Every window is found in the clip, and the middle picture of its group is the one of that frame."""
-    drawn = moments(files[:1], 6, np.random.default_rng(0))
+    random_clip(36).write(tmp_path / f"one{SUFFIX}", People("face", ("voice",), held_out=False))
+    files = [ClipFile(tmp_path / f"one{SUFFIX}")]
     clip = files[0].read()
 
-    for group, window in zip(drawn.groups, drawn.windows, strict=True):
-        in_clip = [clip.shown_windows, clip.target_windows]
-        found = [(kind, n) for kind in (0, 1) for n in range(24) if np.array_equal(in_clip[kind][n], window.half())]
-        assert len(found) == 1
-        kind, n = found[0]
+    for seed in range(6):
+        drawn = moments(files, 6, np.random.default_rng(seed))
+
+        assert drawn.windows.shape == (1, 6 + 2 * SHIFTS, 20, 20)
+        sources = [clip.shown_windows, clip.target_windows]
+        kind, first = next(
+            (kind, n)
+            for kind in (0, 1)
+            for n in range(36)
+            if np.array_equal(sources[kind][n], drawn.windows[0, 0].half())
+        )
+        np.testing.assert_array_equal(drawn.windows[0].half(), sources[kind][first : first + 6 + 2 * SHIFTS])
+        start = first + SHIFTS
         sides = [clip.shown, clip.blurred] if kind == 0 else [clip.target]
-        assert any(np.array_equal(side[n - 2 : n + 3], as_pictures(group)) for side in sides)
+        assert any(
+            all(np.array_equal(side[start + n - 2 : start + n + 3], as_pictures(drawn.groups[n])) for n in range(6))
+            for side in sides
+        )
+        if kind == 1:
+            np.testing.assert_array_equal(drawn.opening, clip.opening[start : start + 6])
 
 
 def test_a_run_asks_for_the_target_and_shows_the_blurred_one(files: list[ClipFile]) -> None:

@@ -9,6 +9,8 @@ from core.lip_sync.losses import (
     deception_loss,
     discriminator_loss,
     mouth_weight,
+    offset_loss,
+    opening_loss,
     picture_loss,
     sync_loss,
 )
@@ -34,6 +36,25 @@ def test_the_sync_loss_is_least_where_every_moment_finds_its_own() -> None:
 
     assert sync_loss(seen, seen, torch.tensor(50.0)) < 1e-6
     assert sync_loss(seen, seen.roll(1, 0), torch.tensor(50.0)) > 10
+
+
+def test_the_offset_loss_is_the_cross_entropy_of_the_mean_cosines_of_all_shifts() -> None:
+    torch.manual_seed(0)
+    seen, heard = (torch.nn.functional.normalize(torch.randn(2, n, 8), dim=2) for n in (5, 9))
+
+    expected = 0.0
+    for one, around in zip(seen, heard, strict=True):
+        means = [3 * float(sum(one[t] @ around[t + shift] for t in range(5)) / 5) for shift in range(5)]
+        expected -= (means[2] - math.log(sum(map(math.exp, means)))) / 2
+
+    torch.testing.assert_close(offset_loss(seen, heard, torch.tensor(3.0)), torch.tensor(expected))
+
+
+def test_what_is_told_of_the_opening_is_in_fifths_and_what_is_not_known_is_left_out() -> None:
+    told, opening = torch.tensor([1.0, 2.0, 9.0]), torch.tensor([0.2, 0.2, float("nan")])
+
+    assert float(opening_loss(told, opening)) == 0.5
+    assert float(opening_loss(told[2:], opening[2:])) == 0
 
 
 def test_agreement_runs_from_none_to_two() -> None:

@@ -123,7 +123,7 @@ class TestMadeClips:
 
     def test_held_out_faces_say_only_held_out_voices_and_what_is_made_is_kept(self, tmp_path: Path) -> None:
         said = [synthetic("Papa, mama, baby.", VoiceConfig("en-us", f"m{n}")) for n in range(1, 7)]
-        config = Material(each=1), MakeConfig(frames=20)
+        config = Material(each=1), MakeConfig(frames=30)
         faces = list(cartoons(6))
 
         files = make_clips(faces, said, config, tmp_path)
