@@ -3,7 +3,7 @@
 The student scores alone; this is for those who want to know what taught it, and whether the two agree.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import ClipTooShortError
-from core.runtime import Progress, silent
+from core.runtime import Progress, part_of, silent
 from core.video_quality.config import QualityConfig
 from core.video_quality.levels import mean_of
-from core.video_quality.library import LibraryModel, library
+from core.video_quality.library import Kind, LibraryModel, library
 from core.video_quality.model import Stem
 from core.video_quality.sampling import Window
 from core.video_quality.student import NAME, read_student
 from core.video_quality.teacher import Teacher, TeacherConfig
-from core.video_quality.watching import watch
+from core.video_quality.watching import every_picture, watch
 from core.weights import read_trained, weights_path
 
 FILE = "video_quality_teacher.safetensors"
@@ -71,31 +71,53 @@ class Ensemble:
         self._networks = [model.network().eval() for model in self._models]
 
     def explain_file(self, path: Path, config: QualityConfig, progress: Progress = silent) -> Explanation:
-        """Judge a film by at most `SECONDS` of its seconds.
+        """Judge a film by at most `SECONDS` of its seconds, and by every picture of these.
 
         Raises:
             MediaError: the file cannot be read.
             CancelledError: ``progress`` says so.
         """
-        return self.explain(list(watch(path, replace(config, max_seconds=SECONDS), progress)))
+        config = replace(config, max_seconds=SECONDS)
+        windows = list(watch(path, config, part_of(progress, 0, 2)))
+        return self.explain(windows, every_picture(path, config, part_of(progress, 1, 2)))
 
     @torch.inference_mode()
-    def explain(self, windows: Sequence[Window]) -> Explanation:
+    def explain(self, windows: Sequence[Window], pictures: Iterable[Window] | None = None) -> Explanation:
         """Judge a film by some of its seconds.
 
-        Image models look at each of them, and what they say is averaged; video models look at all of them in order.
+        Image models look at each picture, and what they say is averaged (METHODS 5, step 1); video models look at all
+        seconds in order.
+
+        Args:
+            windows: the seconds.
+            pictures: a window for each picture that image models look at; None: one of each second.
 
         Raises:
             ClipTooShortError: there is no window.
         """
         if not windows:
             raise ClipTooShortError("There is no second to judge; give at least one window.")
-        features = []
-        for model, network in zip(self._models, self._networks, strict=True):
-            runs = [[window] for window in windows] if model.kind == "image" else [windows]
-            prepared = torch.from_numpy(np.stack([model.prepare(run) for run in runs]))
-            features.append(network(prepared).float().mean(0, keepdim=True))
+        told = self._of_pictures(windows if pictures is None else pictures) | self._features("video", windows)
+        features = [told[model.name] for model in self._models]
         shares: NDArray[np.float32] = self._teacher.importances(features)[0].numpy()
         levels: NDArray[np.float32] = self._teacher(features).levels.softmax(-1)[0].numpy()
         importances = {model.name: float(share) for model, share in zip(self._models, shares, strict=True)}
         return Explanation(mean_of(levels), tuple(float(share) for share in levels), importances)
+
+    def _of_pictures(self, windows: Iterable[Window]) -> dict[str, Tensor]:
+        """The mean features (1, D) of each image model over some pictures."""
+        totals: dict[str, Tensor] = {}
+        count = 0
+        for window in windows:
+            count += 1
+            for name, features in self._features("image", [window]).items():
+                totals[name] = totals[name] + features if name in totals else features
+        return {name: total / count for name, total in totals.items()}
+
+    def _features(self, kind: Kind, windows: Sequence[Window]) -> dict[str, Tensor]:
+        """The features (1, D) of each model of a kind."""
+        return {
+            model.name: network(torch.from_numpy(model.prepare(windows))[None]).float()
+            for model, network in zip(self._models, self._networks, strict=True)
+            if model.kind == kind
+        }

@@ -39,6 +39,23 @@ def watch(path: Path, config: QualityConfig, progress: Progress = silent) -> Ite
         yield from (look.window for look in looks(reader, config, progress))
 
 
+def every_picture(path: Path, config: QualityConfig, progress: Progress = silent) -> Iterator[Window]:
+    """Every picture of the seconds that `watch` looks at, as a window of its own; its course is that of one picture.
+
+    Raises:
+        MediaError: the film cannot be read.
+        CancelledError: ``progress`` says so.
+    """
+    with VideoReader(path, limits=config.limits) as reader:
+        info = reader.info
+        starts, size = wanted_seconds(info, config.max_seconds), shown_size(info, config.display_height)
+        for index, (start_s, frames) in enumerate(zip(starts, reader.spans(starts), strict=True)):
+            progress(index, len(starts), info.path.name)
+            for frame in frames:
+                picture = frame.pixels(size)
+                yield Window(Fraction(start_s), views(picture, picture), course([glance(*frame.luma())]))
+
+
 def looks(reader: VideoReader, config: QualityConfig, progress: Progress = silent) -> Iterator[Look]:
     """Look at every whole second of a film, at evenly spread ones of a film of more than ``max_seconds``.
 

@@ -2,11 +2,14 @@
 
     python -m tests.benchmarks.video_quality_speed [FILM ...] [--rounds 3] [--weights FILE]
 
-Prints a Markdown table. Three jobs take turns on each film: the reader decodes every picture and nothing else; the film
+Prints two Markdown tables. Three jobs take turns on each film: the reader decodes every picture and nothing else; the film
 is scored, every second of it, with thumbnails; ffmpeg's libvmaf compares the film with itself, on all cores, every
 picture, as a score with a reference would. Each row tells the median of the rounds: the clock's seconds and the
 processors' seconds for a second of film, and both over those of decoding alone. On a machine that others use too, the
 ratio of the processors' seconds is the one to look at.
+
+The second table tells what the networks alone cost, decoding apart: the student, which looks at one pair of pictures a
+second, and the teacher, whose image models look at every picture.
 
 Without a film one is made: 12 s of 1080p30, clouds of texture that drift at several speeds under grain, H.264, CRF 21.
 """
@@ -28,7 +31,9 @@ from numpy.typing import NDArray
 
 from core.media import EncodeOptions, VideoReader, probe, write_video
 from core.video_quality import QualityConfig, VideoQuality
+from core.video_quality.ensemble import SECONDS, Ensemble
 from core.video_quality.student import QualityScorer
+from core.video_quality.watching import every_picture, watch
 from tests.benchmarks.video_search import table
 
 RATE, LENGTH_S, SIZE = 30, 12, (1920, 1080)
@@ -110,6 +115,25 @@ def measured(path: Path, quality: VideoQuality, rounds: int) -> list[list[str]]:
     return rows
 
 
+def networks(path: Path, scorer: QualityScorer, ensemble: Ensemble, rounds: int) -> list[list[str]]:
+    """What student and teacher cost on the same seconds, in processors' seconds."""
+    config = QualityConfig(max_seconds=SECONDS)
+    windows, every = list(watch(path, config)), list(every_picture(path, config))
+    jobs: dict[str, Callable[[], object]] = {
+        "student": lambda: scorer.judge(scorer.describe(windows).mean(0)),
+        "teacher": lambda: ensemble.explain(windows, every),
+    }
+    for job in jobs.values():
+        job()
+    costs: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(rounds):
+        for name, job in jobs.items():
+            costs[name].append(cost(job)[1])
+    shares = [one / other for one, other in zip(costs["student"], costs["teacher"], strict=True)]
+    seconds = (f"{statistics.median(told) / len(windows):.4f}" for told in costs.values())
+    return [[path.name, *seconds, f"{statistics.median(shares):.3f} ({min(shares):.3f} to {max(shares):.3f})"]]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -124,9 +148,13 @@ def main() -> None:
             films = [Path(folder) / "made.mp4"]
             write_video(films[0], pictures(), Fraction(RATE), options=EncodeOptions(crf=21))
         rows = [row for film in films for row in measured(film, quality, arguments.rounds)]
+        scorer, ensemble = QualityScorer(arguments.weights), Ensemble()
+        alone = [row for film in films for row in networks(film, scorer, ensemble, arguments.rounds)]
     head = ["film", "job", "clock s per s of film", "over decoding", "processor s per s of film", "over decoding",
             "times real time"]  # fmt: skip
     print(table(head, rows))
+    print()
+    print(table(["film", "student, processor s per s of film", "teacher", "student over teacher"], alone))
 
 
 if __name__ == "__main__":

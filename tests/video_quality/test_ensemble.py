@@ -18,6 +18,7 @@ from core.video_quality.library import DifferenceModel, NaturalScenesModel, libr
 from core.video_quality.model import Stem, trimmed
 from core.video_quality.sampling import Window, window_of
 from core.video_quality.teacher import Teacher, TeacherConfig
+from core.video_quality.watching import every_picture, watch
 from tests.factories import moving_clip
 
 NAMES = (NaturalScenesModel.name, DifferenceModel.name)
@@ -71,6 +72,20 @@ def test_a_film_is_judged_by_the_mean_over_its_pictures_and_by_the_film_as_it_is
     levels = teacher(features).levels.softmax(-1)[0].numpy()
     assert told.distribution == pytest.approx(levels.tolist(), abs=1e-3)
     assert told.score == pytest.approx(mean_of(levels), abs=1e-3)
+
+
+def test_image_models_look_at_every_picture_of_a_film(
+    ensemble: Ensemble, stem: Stem, windows: list[Window], tmp_path: Path
+) -> None:
+    """Six pictures a second: what is told is what those twelve tell, and not what the two in the middle do."""
+    path = moving_clip(tmp_path / "film.mkv", frame_rate=6, duration_s=2)
+    config = QualityConfig()
+    seconds, pictures = list(watch(path, config)), list(every_picture(path, config))
+
+    assert len(seconds) == 2 and len(pictures) == 12
+    np.testing.assert_array_equal(pictures[2].views[0], seconds[0].views[0])
+    assert ensemble.explain_file(path, config) == ensemble.explain(seconds, pictures)
+    assert ensemble.explain(seconds, pictures).distribution != ensemble.explain(seconds).distribution
 
 
 def test_a_file_is_judged_by_its_seconds_and_nothing_is_refused(ensemble: Ensemble, tmp_path: Path) -> None:
