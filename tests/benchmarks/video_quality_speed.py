@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.video_quality_speed [FILM ...] [--rounds 3] [--weights FILE]
 
-Prints two Markdown tables. Three jobs take turns on each film: the reader decodes every picture and nothing else; the film
-is scored, every second of it, with thumbnails; ffmpeg's libvmaf compares the film with itself, on all cores, every
-picture, as a score with a reference would. Each row tells the median of the rounds: the clock's seconds and the
-processors' seconds for a second of film, and both over those of decoding alone. On a machine that others use too, the
-ratio of the processors' seconds is the one to look at.
+Prints two Markdown tables. In the first, three jobs take turns on each film: the reader decodes every picture and
+nothing else; the film is scored, every second of it, with thumbnails; ffmpeg's libvmaf compares the film with itself,
+on all cores, every picture, as a score with a reference would. Each row tells the median of the rounds: the clock's
+seconds and the processors' seconds for a second of film, and both over those of decoding alone. On a machine that
+others use too, the ratio of the processors' seconds is the one to look at.
 
 The second table tells what the networks alone cost, decoding apart: the student, which looks at one pair of pictures a
 second, and the teacher, whose image models look at every picture.
