@@ -12,6 +12,7 @@ from core.lip_sync import LipSync, SyncConfig, SyncRequest
 from core.lip_sync.finish import FinishConfig
 from core.lip_sync.results import LipSyncResult
 from core.lip_sync.tracks import FollowConfig
+from core.lip_sync.training_commands import add_training_commands
 from core.lip_sync.voices import VoiceConfig, languages, speak, variants
 from core.media import AudioClip, write_audio
 
@@ -43,13 +44,14 @@ def voices(arguments: argparse.Namespace) -> Answer:
     return {"results": [{"id": code, "name": name} for code, name in languages()], "variants": list(variants())}
 
 
-def _synced(arguments: argparse.Namespace, speech: Path) -> Answer:
+def _synced(arguments: argparse.Namespace, speech: Path | None) -> Answer:
     request = SyncRequest(
         face=arguments.face,
         speech=speech,
-        faces=tuple(arguments.faces) if arguments.faces else None,
+        faces=None if arguments.faces is None else tuple(arguments.faces),
         drawn=tuple(_drawn(text) for text in arguments.mouth),
         seconds=arguments.seconds,
+        speakers=dict(_speaker(text) for text in arguments.speaker),
     )
     made = LipSync(_config(arguments), arguments.cache).sync(request, arguments.out, progress_line())
     return {"results": [{"path": made.out}], **asdict(made)}
@@ -71,6 +73,18 @@ def _drawn(text: str) -> tuple[int, tuple[float, float, float, float]]:
         ) from error
 
 
+def _speaker(text: str) -> tuple[int, Path]:
+    """A face and what it says, as "2=anna.wav".
+
+    Raises:
+        ParameterError: the text is none.
+    """
+    face, _, file = text.partition("=")
+    if not (face.strip().isdecimal() and file):
+        raise ParameterError(f"The speaker {text!r} is not understood; write ID=FILE.")
+    return int(face), Path(file)
+
+
 def _config(arguments: argparse.Namespace) -> SyncConfig:
     fields = {name: value for name, value in vars(arguments).items() if name in ("length", "openness", "silence_gate",
                                                                                  "batch_frames")}  # fmt: skip
@@ -89,10 +103,11 @@ def _show_faces(answer: Answer) -> str:
 
 def _show_synced(answer: Answer) -> str:
     made = LipSyncResult(**{name: value for name, value in answer.items() if name != "results"})
+    covered = f", {len(made.frames_covered)} with a covered mouth" if made.frames_covered else ""
     offset = "not told" if made.av_offset_frames is None else f"{made.av_offset_frames:+d} frames"
     return (
-        f"{made.out}\n{made.frames_changed} of {made.frame_count} pictures changed, in {made.seconds_taken:.1f} s; "
-        f"offset {offset}, confidence {made.sync_confidence:.2f}"
+        f"{made.out}\n{made.frames_changed} of {made.frame_count} pictures changed{covered}, "
+        f"in {made.seconds_taken:.1f} s; offset {offset}, confidence {made.sync_confidence:.2f}"
     )
 
 
@@ -108,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--cache", type=Path, help="folder for what may be used again")
         for config in (SyncConfig, FinishConfig, FollowConfig):
             add_flags(one, config)
-    syncing.add_argument("speech", type=Path, metavar="SPEECH")
+    syncing.add_argument("speech", type=Path, metavar="SPEECH", nargs="?", help="what the chosen faces say")
     saying.add_argument("text", metavar="TEXT")
     add_flags(saying, VoiceConfig)
     for one in (syncing, saying):
@@ -117,8 +132,12 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--mouth", action="append", default=[], metavar="FRAME:L,T,R,B", help="a mouth, drawn as a box"
         )
+        one.add_argument(
+            "--speaker", action="append", default=[], metavar="ID=FILE", help="a face that says something of its own"
+        )
         one.add_argument("--seconds", type=float, help="only the beginning, for a test")
     command(commands, "voices", voices, _show_voices, "list languages and variants")
+    add_training_commands(commands)
     return top
 
 

@@ -1,22 +1,25 @@
 """What the networks can do on clips of other faces and voices."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.lip_sync.data import Clip, ClipFile
 from core.lip_sync.generator import Given, MouthNetwork
 from core.lip_sync.metrics import SyncReading, psnr_db, ssim, sync_reading
 from core.lip_sync.model import AROUND, GROUP, FeatureExtraction, as_pictures, as_tensor
 from core.runtime import placement
 
+if TYPE_CHECKING:
+    from core.lip_sync.data import Clip, ClipFile
+
 _FIGURE_CLIPS = 12
 """As many clips are measured at a checkpoint; all by `evaluate`."""
 
 
-def offset_figures(features: FeatureExtraction, clips: Sequence[ClipFile]) -> dict[str, float]:
+def offset_figures(features: FeatureExtraction, clips: Sequence["ClipFile"]) -> dict[str, float]:
     """How often the offset of a clip, which is 0, is read within a frame, and the mean confidence."""
     chosen = clips[:: max(1, len(clips) // _FIGURE_CLIPS)]
     features.eval()
@@ -32,37 +35,42 @@ def offset_figures(features: FeatureExtraction, clips: Sequence[ClipFile]) -> di
 @torch.inference_mode()
 def reading_of(features: FeatureExtraction, pictures: np.ndarray, windows: np.ndarray) -> SyncReading:
     """Read the offset of crops uint8 (N, 128, 128, 3), 25 a second, and the windows (N, 20, 20) of their sound."""
+    device = next(features.parameters()).device
+    near = groups_of(torch.arange(len(pictures))).numpy()
     with placement().autocast():
-        groups = groups_of(as_tensor(pictures))
-        seen = torch.cat([features.see(groups[n : n + 16]).vector for n in range(0, len(groups), 16)])
-        heard = features.hearing(torch.from_numpy(windows.astype(np.float32)))
-    return sync_reading(seen.float().numpy(), heard.float().numpy())
+        groups = (as_tensor(pictures[near[n : n + 16]]).to(device) for n in range(0, len(near), 16))
+        seen = torch.cat([features.see(group).vector for group in groups])
+        heard = features.hearing(torch.from_numpy(windows.astype(np.float32)).to(device))
+    return sync_reading(seen.float().cpu().numpy(), heard.float().cpu().numpy())
 
 
 def groups_of(pictures: Tensor) -> Tensor:
     """The group around each of some pictures (N, ...): (N, 5, ...); the first and the last are repeated outwards."""
-    middles = torch.arange(len(pictures))[:, None] + torch.arange(-AROUND, AROUND + 1)
+    middles = torch.arange(len(pictures), device=pictures.device)[:, None]
+    middles = middles + torch.arange(-AROUND, AROUND + 1, device=pictures.device)
     return pictures[middles.clamp(0, len(pictures) - 1)]
 
 
 @torch.inference_mode()
-def made_clip(network: MouthNetwork, clip: Clip, reference: int = 0) -> np.ndarray:
+def made_clip(network: MouthNetwork, clip: "Clip", reference: int = 0) -> np.ndarray:
     """What the network makes of a clip's blurred pictures and the other speech: uint8 (N, 128, 128, 3)."""
-    blurred, groups = as_tensor(clip.blurred), groups_of(as_tensor(clip.blurred))
-    windows = torch.from_numpy(clip.target_windows.astype(np.float32))
-    rest = torch.from_numpy(clip.rest)
-    beside = as_tensor(clip.shown[reference : reference + 1]).expand_as(blurred)
-    landmarks = torch.from_numpy(clip.landmarks[reference : reference + 1]).expand_as(rest)
+    device = next(network.parameters()).device
+    blurred = as_tensor(clip.blurred).to(device)
+    groups = groups_of(blurred)
+    windows = torch.from_numpy(clip.target_windows.astype(np.float32)).to(device)
+    rest = torch.from_numpy(clip.rest).to(device)
+    beside = as_tensor(clip.shown[reference : reference + 1]).to(device).expand_as(blurred)
+    landmarks = torch.from_numpy(clip.landmarks[reference : reference + 1]).to(device).expand_as(rest)
     made = []
     for start in range(0, len(clip), 16):
         part = slice(start, start + 16)
         given = Given(blurred[part], beside[part], rest[part], landmarks[part])
         with placement().autocast():
             made.append(network(groups[part], windows[part], given).picture)
-    return as_pictures(torch.cat(made))
+    return as_pictures(torch.cat(made).cpu())
 
 
-def picture_figures(network: MouthNetwork, clips: Sequence[ClipFile]) -> dict[str, float]:
+def picture_figures(network: MouthNetwork, clips: Sequence["ClipFile"]) -> dict[str, float]:
     """How near what is made is to what was asked for, beside the picture that was shown, and whether it is in sync."""
     chosen = clips[:: max(1, len(clips) // _FIGURE_CLIPS)]
     network.generator.eval()
@@ -71,7 +79,7 @@ def picture_figures(network: MouthNetwork, clips: Sequence[ClipFile]) -> dict[st
     return {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]}
 
 
-def _figures(network: MouthNetwork, clip: Clip) -> dict[str, float]:
+def _figures(network: MouthNetwork, clip: "Clip") -> dict[str, float]:
     made, every = made_clip(network, clip), slice(None, None, GROUP)
     reading = reading_of(network.features, made, clip.target_windows)
     return {

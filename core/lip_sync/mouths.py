@@ -22,6 +22,9 @@ from core.lip_sync.sound import COLUMNS, FRAME_RATE, silent_column
 from core.runtime import placement
 
 _STEP_S = 1 / FRAME_RATE
+REACH_S = AROUND * _STEP_S
+"""How far a group reaches before and behind its middle, in seconds."""
+_TICKS = 10**9
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,11 @@ def blurred_crop(picture: Picture, face: Face, matrix: Matrix) -> Picture:
 
 
 class MouthMaker:
-    """Makes the mouths of one face; `add` its places in order, `finish` at the end of every run of pictures.
+    """Makes the mouths of one face in one run of pictures: `add` its places in order, then `finish`.
 
-    It holds back what the last places still need: two steps of 40 ms and a batch.
+    It holds back what the last places still need: two steps of 40 ms and a batch. Of each group the pictures are those
+    nearest in time to two steps and one before and behind the one that is meant; at the ends of the run the first and
+    the last are repeated.
 
     Args:
         network: both subnets.
@@ -86,11 +91,15 @@ class MouthMaker:
         self._places: list[Place] = []
         self._done = 0
 
+    @property
+    def first_waiting(self) -> int | None:
+        """The number of the first picture whose mouth is not made yet."""
+        return self._places[self._done].frame if self._done < len(self._places) else None
+
     def add(self, here: Place) -> Iterator[tuple[int, Picture]]:
         """Take the next place; yield the mouths that can be made now, with the numbers of their pictures."""
         self._places.append(here)
-        reach = AROUND * _STEP_S
-        ready = sum(1 for p in self._places[self._done :] if p.time_s + reach < here.time_s)
+        ready = sum(1 for p in self._places[self._done :] if p.time_s + REACH_S < here.time_s)
         if ready >= self._batch:
             yield from self._make(self._done + ready)
 
@@ -105,36 +114,45 @@ class MouthMaker:
             for n, mouth in zip(chosen, self._mouths(chosen), strict=True):
                 yield self._places[n].frame, mouth
         self._done = stop
-        earliest = self._places[stop - 1].time_s - 2 * AROUND * _STEP_S if stop else Fraction(0)
+        earliest = self._places[stop - 1].time_s - 2 * REACH_S if stop else Fraction(0)
         old = next((n for n, p in enumerate(self._places[: self._done]) if p.time_s >= earliest), 0)
         self._places, self._done = self._places[old:], self._done - old
 
     @torch.inference_mode()
     def _mouths(self, chosen: Sequence[int]) -> Picture:
-        times = np.array([float(p.time_s) for p in self._places])
-        steps = float(_STEP_S) * np.arange(-AROUND, AROUND + 1)
-        near = [[int(np.abs(times - (times[n] + step)).argmin()) for step in steps] for n in chosen]
+        near = nearest_groups([place.time_s for place in self._places], chosen)
         used = sorted({m for group in near for m in group})
         row = {m: k for k, m in enumerate(used)}
-        blurred = as_tensor(np.stack([self._places[m].blurred for m in used]))
-        groups = blurred[torch.tensor([[row[m] for m in group] for group in near])]
-        windows = torch.from_numpy(np.stack([self._places[n].window for n in chosen]))
-        rest = torch.from_numpy(np.stack([self._places[n].rest for n in chosen]))
-        count = len(rest)
-        reference = as_tensor(self._reference.picture).expand(count, -1, -1, -1)
-        landmarks = torch.from_numpy(self._reference.landmarks).expand(count, -1, -1)
+        device = next(self._network.parameters()).device
+        blurred = as_tensor(np.stack([self._places[m].blurred for m in used])).to(device)
+        groups = blurred[torch.tensor([[row[m] for m in group] for group in near], device=device)]
+        windows = torch.from_numpy(np.stack([self._places[n].window for n in chosen])).to(device)
+        rest = torch.from_numpy(np.stack([self._places[n].rest for n in chosen])).to(device)
+        reference = as_tensor(self._reference.picture).to(device).expand(len(rest), -1, -1, -1)
+        landmarks = torch.from_numpy(self._reference.landmarks).to(device).expand(len(rest), -1, -1)
         given = Given(groups[:, GROUP // 2], reference, rest, landmarks)
         with placement().autocast():
             seen = self._network.features.see(groups)
             heard = steered(self._network, self._network.features.hearing(windows), self._openness)
             made = self._network.generator(given, seen, heard)
-        return as_pictures(made.picture)
+        return as_pictures(made.picture.cpu())
+
+
+def nearest_groups(times_s: Sequence[Fraction], chosen: Sequence[int]) -> list[list[int]]:
+    """For each chosen one of some ascending times the five that are nearest to 80 and 40 ms before, to it, and so on.
+
+    >>> nearest_groups([Fraction(n, 50) for n in range(9)], [0, 4])
+    [[0, 0, 0, 2, 4], [0, 2, 4, 6, 8]]
+    """
+    exact = np.array([round(time_s * _TICKS) for time_s in times_s], np.int64)
+    steps = round(_STEP_S * _TICKS) * np.arange(-AROUND, AROUND + 1)
+    return [[int(np.abs(exact - (exact[n] + step)).argmin()) for step in steps] for n in chosen]
 
 
 def steered(network: MouthNetwork, heard: torch.Tensor, openness: float) -> torch.Tensor:
     """What is heard (B, 256), moved towards silence for an openness below 1 and away from it for one above 1."""
     if openness == 1:
         return heard
-    silence = torch.from_numpy(np.repeat(silent_column()[None, :, None], COLUMNS, axis=2))
+    silence = torch.from_numpy(np.repeat(silent_column()[None, :, None], COLUMNS, axis=2)).to(heard.device)
     quiet = network.features.hearing(silence)
     return F.normalize(quiet + openness * (heard - quiet), dim=1)

@@ -1,10 +1,12 @@
 """The trained network: its weights as one file, and how it is loaded."""
 
+import hashlib
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.errors import WeightsError
 from core.lip_sync.generator import Generator, MouthNetwork
@@ -30,12 +32,16 @@ def load_network(file: Path | None = None) -> MouthNetwork:
     Raises:
         WeightsError: the weights are missing or wrong.
     """
-    tensors, _ = read_trained(file or weights_path(WEIGHTS, FILE))
+    path = file or weights_path(WEIGHTS, FILE)
+    try:
+        tensors, _ = read_trained(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"The weights {path.name} cannot be read ({error}); train or fetch them again.") from error
     network = new_network()
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise WeightsError(f"The weights of {file or WEIGHTS} belong to another network; train them again.") from error
+        raise WeightsError(f"The weights {path.name} belong to another network; train them again.") from error
     network = place(network, placement())  # type: ignore[assignment]
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -45,3 +51,11 @@ def write_network(network: MouthNetwork, file: Path, told: dict[str, str]) -> No
     tensors: dict[str, Tensor] = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     with written_whole(file) as part:
         save_file(tensors, part, told)
+
+
+def fingerprint(network: nn.Module) -> str:
+    """What tells two networks apart: the sha256 of their weights, in hexadecimal."""
+    found = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        found.update(name.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

@@ -5,7 +5,8 @@ A folder may be deleted at any time; what was in it is computed again.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +22,8 @@ _VERSION = 1
 _CHUNK = 200
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 _TRACK_ARRAYS = ("boxes", "landmarks", "seen")
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
+"""What numpy and json raise at a file that is missing, cut short, or of another kind."""
 
 
 def content_hash(path: str | Path) -> str:
@@ -39,11 +42,12 @@ def remembered_tracks(
 ) -> FaceTracks:
     """The faces of a film, followed once for the same content and settings."""
     file = folder / f"faces-{key_of(_VERSION, content_hash(path), config)}.npz"
-    if not file.exists():
+    try:
+        return read_tracks(file)
+    except _UNREADABLE:
         found = follow()
         write_tracks(file, found)
         return found
-    return read_tracks(file)
 
 
 def write_tracks(file: Path, faces: FaceTracks) -> None:
@@ -83,52 +87,99 @@ def read_tracks(file: Path) -> FaceTracks:
 
 
 class MouthStore:
-    """The mouths of one face in a folder, in files of 200, each written whole; what is there is gone on with.
+    """The mouths of a job in a folder, in files of about 200, each written whole; what is there is gone on with.
 
     Args:
-        folder: of the job.
-        track: number of the face.
+        folder: of the job; made where it is missing.
     """
 
-    def __init__(self, folder: Path, track: int) -> None:
-        self._folder, self._track = folder, track
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._waiting: list[tuple[int, bytes]] = []
-        self._files = sorted(folder.glob(f"mouths-{track}-*.npz"))
-        self.last_frame = self._last()
-        """The number of the last picture whose mouth is kept; -1 where there is none."""
+        self._folder, self._files = folder, list[Path]()
+        self._waiting: list[tuple[int, int, bytes]] = []
+        self.complete = 0
+        """Of the pictures before this one all mouths are written."""
+        found = sorted(folder.glob("mouths-*.npz"))
+        for file in found:
+            try:
+                with np.load(file) as kept:
+                    self.complete = int(kept["complete"])
+            except _UNREADABLE:
+                break
+            self._files.append(file)
+        for file in found[len(self._files) :]:
+            file.unlink()
 
-    def add(self, frame: int, mouth: Picture) -> None:
-        """Keep the mouth (128, 128, 3) of the next picture that has one."""
-        self._waiting.append((frame, cv2.imencode(".jpg", mouth[..., ::-1], _JPEG)[1].tobytes()))
-        if len(self._waiting) == _CHUNK:
-            self.flush()
+    @property
+    def full(self) -> bool:
+        """Whether there is enough for a file."""
+        return len(self._waiting) >= _CHUNK
 
-    def flush(self) -> None:
-        """Write what is waiting."""
-        if not self._waiting:
+    def add(self, frame: int, face: int, mouth: Picture | None) -> None:
+        """Keep the mouth (128, 128, 3) of a face in a picture; None: it is covered."""
+        coded = b"" if mouth is None else cv2.imencode(".jpg", mouth[..., ::-1], _JPEG)[1].tobytes()
+        self._waiting.append((frame, face, coded))
+
+    def flush(self, complete: int) -> None:
+        """Write what is waiting, after which all mouths of the pictures before ``complete`` are there."""
+        if complete <= self.complete and not self._waiting:
             return
-        file = self._folder / f"mouths-{self._track}-{len(self._files):06}.npz"
-        frames = np.array([frame for frame, _ in self._waiting])
-        lengths = np.array([len(coded) for _, coded in self._waiting])
-        joined = np.frombuffer(b"".join(coded for _, coded in self._waiting), np.uint8)
+        frames, faces, lengths = (
+            np.array([part(entry) for entry in self._waiting], np.int64)
+            for part in (lambda entry: entry[0], lambda entry: entry[1], lambda entry: len(entry[2]))
+        )
+        coded = np.frombuffer(b"".join(coded for _, _, coded in self._waiting), np.uint8)
+        file = self._folder / f"mouths-{len(self._files):06}.npz"
         with written_whole(file) as part:
-            np.savez(part, frames=frames, lengths=lengths, coded=joined)
+            np.savez(part, complete=complete, frames=frames, faces=faces, lengths=lengths, coded=coded)
         self._files.append(file)
-        self.last_frame, self._waiting = int(frames[-1]), []
+        self.complete, self._waiting = complete, []
 
-    def mouths(self) -> Iterator[tuple[int, Picture]]:
-        """All that is written, in order: the number of the picture, and its mouth (128, 128, 3)."""
+    def in_order(self) -> "KeptMouths":
+        """What is written, to be asked for picture by picture."""
+        return KeptMouths(self._files)
+
+    def frames_of(self, face: int) -> NDArray[np.int64]:
+        """The numbers of the pictures for which there is a mouth of a face, ascending."""
+        found = [np.zeros(0, np.int64)]
         for file in self._files:
             with np.load(file) as kept:
-                frames, lengths, coded = kept["frames"], kept["lengths"], kept["coded"]
-            ends = np.cumsum(lengths)
-            for frame, begin, end in zip(frames, ends - lengths, ends, strict=True):
-                picture = np.asarray(cv2.imdecode(coded[begin:end], cv2.IMREAD_COLOR), np.uint8)
-                yield int(frame), np.ascontiguousarray(picture[..., ::-1])
+                found.append(kept["frames"][(kept["faces"] == face) & (kept["lengths"] > 0)])
+        return np.unique(np.concatenate(found))
 
-    def _last(self) -> int:
-        if not self._files:
-            return -1
-        with np.load(self._files[-1]) as kept:
-            return int(kept["frames"][-1])
+
+class KeptMouths:
+    """Mouths in the order of the pictures; it holds no more than were made at once.
+
+    Args:
+        files: of a `MouthStore`, in order.
+    """
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._files, self._complete = iter(list(files)), 0
+        self._held: dict[int, dict[int, bytes]] = {}
+
+    def at(self, frame: int) -> dict[int, Picture | None]:
+        """By the number of its face each mouth (128, 128, 3) in a picture, or None where it is covered.
+
+        Args:
+            frame: a later one than that of the last call; those between are passed over.
+        """
+        while self._complete <= frame and (file := next(self._files, None)) is not None:
+            self._load(file)
+        found = self._held.pop(frame, {})
+        self._held = {later: mouths for later, mouths in self._held.items() if later > frame}
+        return {face: _picture(coded) if coded else None for face, coded in found.items()}
+
+    def _load(self, file: Path) -> None:
+        with np.load(file) as kept:
+            frames, faces, lengths, coded = (kept[name] for name in ("frames", "faces", "lengths", "coded"))
+            self._complete = int(kept["complete"])
+        ends = np.cumsum(lengths)
+        for frame, face, begin, end in zip(frames, faces, ends - lengths, ends, strict=True):
+            self._held.setdefault(int(frame), {})[int(face)] = coded[begin:end].tobytes()
+
+
+def _picture(coded: bytes) -> Picture:
+    decoded = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(np.asarray(decoded, np.uint8)[..., ::-1])

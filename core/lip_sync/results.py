@@ -57,12 +57,16 @@ class LipSyncResult:
         duration_s: of the film.
         frame_count: pictures written.
         frames_changed: of these, with a new mouth.
-        frames_without_face: numbers of written pictures that were passed through as they are.
+        frames_without_face: numbers of written pictures in which no chosen face is; they were passed through.
         av_offset_frames: what is seen in frame n of the new mouths is heard in frame n + offset, at 25 frames a second;
             None where there is too little to tell.
         sync_confidence: how sure that is; see `core.lip_sync.metrics.SyncReading`.
         seconds_taken: by the clock, of the whole job.
         stages_s: the same by stage.
+        frames_covered: numbers of written pictures in which the mouth of a chosen face is covered, by a hand or a
+            microphone, and was left as it is.
+        cuts: numbers of written pictures with which something else begins: a shot, or the film once more.
+        faces: numbers of the faces that speak.
     """
 
     out: str
@@ -74,3 +78,6 @@ class LipSyncResult:
     sync_confidence: float
     seconds_taken: float
     stages_s: dict[str, float]
+    frames_covered: tuple[int, ...] = ()
+    cuts: tuple[int, ...] = ()
+    faces: tuple[int, ...] = ()

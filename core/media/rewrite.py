@@ -79,7 +79,6 @@ class Timeline:
         ticks = lcm(*(shown.time_s.denominator for shown in self.shown), self.end_s.denominator)
         return Fraction(1, ticks) if ticks <= _FINEST_CLOCK else _COARSE_CLOCK
 
-
     def until(self, end_s: Fraction) -> "Timeline":
         """The beginning, up to ``end_s``; one picture at least, and shown whole."""
         kept = tuple(shown for shown in self.shown if shown.time_s < end_s) or self.shown[:1]

@@ -23,10 +23,12 @@ from tests.scenes import scene
 PATIENCE_S = 120
 WORDS = ("add", "find", "find_many", "recommend", "mark", "list", "remove", "fine_tune", "cancel")
 MUSIC_WORDS = ("add", "match", "lay", "list", "remove", "cancel")
+LIP_SYNC_WORDS = ("inspect", "sync", "say", "speak", "voices", "cancel")
 ENDPOINTS = (
     {f"/video_search_{word}" for word in WORDS}
     | {f"/video_quality_{word}" for word in ("score", "compare", "teachers", "cancel")}
     | {f"/music_matching_{word}" for word in MUSIC_WORDS}
+    | {f"/lip_sync_{word}" for word in LIP_SYNC_WORDS}
 )
 
 
