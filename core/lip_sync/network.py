@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from core.errors import WeightsError
+from core.errors import WeightsError, WeightsNotFoundError
 from core.lip_sync.generator import Generator, MouthNetwork
 from core.lip_sync.model import FeatureExtraction
 from core.media.whole_file import written_whole
@@ -32,7 +32,7 @@ def load_network(file: Path | None = None) -> MouthNetwork:
     Raises:
         WeightsError: the weights are missing or wrong.
     """
-    path = file or weights_path(WEIGHTS, FILE)
+    path = file or _own()
     try:
         tensors, _ = read_trained(path)
     except (OSError, SafetensorError) as error:
@@ -44,6 +44,16 @@ def load_network(file: Path | None = None) -> MouthNetwork:
         raise WeightsError(f"The weights {path.name} belong to another network; train them again.") from error
     network = place(network, placement())  # type: ignore[assignment]
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _own() -> Path:
+    try:
+        return weights_path(WEIGHTS, FILE)
+    except WeightsNotFoundError as error:
+        raise WeightsNotFoundError(
+            "The network that makes mouths is not trained yet, so nothing can be rendered; faces can be inspected, and "
+            "python -m core.lip_sync train makes weights."
+        ) from error
 
 
 def write_network(network: MouthNetwork, file: Path, told: dict[str, str]) -> None:

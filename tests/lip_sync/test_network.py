@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.errors import WeightsError
+from core.errors import WeightsError, WeightsNotFoundError
 from core.lip_sync.generator import Given, MouthNetwork
 from core.lip_sync.network import fingerprint, load_network, new_network, write_network
 
@@ -40,6 +40,15 @@ def test_half_precision_halves_the_file(tmp_path: Path) -> None:
     write_network(network, file, {})
     count = sum(value.numel() for value in network.state_dict().values())
     assert file.stat().st_size == pytest.approx(2 * count, rel=0.05)
+
+
+def test_where_there_are_no_weights_it_is_said_what_can_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str, path: str) -> Path:
+        raise WeightsNotFoundError(f"There are no weights named {name}.")
+
+    monkeypatch.setattr("core.lip_sync.network.weights_path", missing)
+    with pytest.raises(WeightsNotFoundError, match="not trained yet.*core.lip_sync train"):
+        load_network()
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
