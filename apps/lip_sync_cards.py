@@ -7,8 +7,8 @@ from typing import Any
 from apps.cards import Row, duration, file_url, side_by_side, status
 
 MADE_FROM = (
-    "No trained network comes with the app yet: faces can be inspected and voices heard, and rendering ends by saying so. "
-    "It is to learn from made data: photographs of faces and drawn cartoons, animated by a model of the mouth."
+    "No trained network comes with the app yet: faces can be inspected and voices heard, and rendering ends by saying "
+    "so. It is to learn from made data: photographs of faces and drawn cartoons, animated by a model of the mouth."
 )
 SURE, FAIRLY_SURE = 0.3, 0.1
 """Confidence of a sync reading from which it is called so; see `core.lip_sync.metrics.SyncReading`."""

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from apps import lip_sync, lip_sync_cards
 from apps.lip_sync_handlers import spans_s
+from core.lip_sync.network import WEIGHTS
+from core.weights import all_manifests
 from tests.apps.test_cards import Reader
 
 
