@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.errors import ClipTooShortError
+from core.errors import ClipTooShortError, WeightsError
 from core.runtime import Progress, part_of, silent
 from core.video_quality.config import QualityConfig
 from core.video_quality.levels import mean_of
@@ -67,6 +67,11 @@ class Ensemble:
         self._teacher.load_state_dict(parts.pop("teacher"))
         self._teacher.eval()
         by_name: dict[str, LibraryModel] = {model.name: model for model in library(stem, parts)}
+        missing = [name for name in config.models if name not in by_name]
+        if missing:
+            raise WeightsError(
+                f"The teacher needs {', '.join(missing)}, which only the hub profile has; set SHOWREEL_PROFILE=hub."
+            )
         self._models = [by_name[name] for name in config.models]
         self._networks = [model.network().eval() for model in self._models]
 

@@ -5,7 +5,7 @@ it gives the model's first features, trained further it is the model's fine-tune
 one by one, and what they say of single seconds is averaged where a film has several; video models take the film as
 it is. Structures differ on purpose: two convolutional classifiers of different depth, statistics of natural scenes, a
 network over differences in time, the search tool's encoder of whole sequences, and a network trained here on fragments
-at native resolution.
+at native resolution. The hub profile adds larger ones (core/video_quality/hub_library.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from core.encoders.efficientnet_lite import HEAD_CHANNELS, STAGES, VARIANTS, Eff
 from core.encoders.image import LayoutEncoder, load_efficientnet_lite
 from core.encoders.natural_scenes import brisque_features, niqe_features
 from core.encoders.sequence import WEIGHTS, read_network
-from core.runtime import placement
+from core.runtime import Profile, current_profile, placement
 from core.video_quality.model import STEM_CHANNELS, Stem
 from core.video_quality.sampling import SIDE, Pixels, Window
 from core.weights import weights_path
@@ -79,7 +79,7 @@ class EfficientNetModel:
         and the maps before the last, (2, 2 · channels + C · 49).
         """
         with torch.inference_mode(), placement().autocast():
-            return self._of_pictures(_pictures(_middle(windows).views[[0, 2]])).half().numpy()
+            return self._of_pictures(_pictures(middle(windows).views[[0, 2]])).half().numpy()
 
     def network(self) -> nn.Module:
         """The last stage and the head."""
@@ -104,7 +104,7 @@ class NaturalScenesModel:
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
         """The 36 numbers of each, one after the other, of the second in the middle: (72,)."""
-        luma = cv2.cvtColor(_middle(windows).views[0], cv2.COLOR_RGB2GRAY).astype(np.float32)
+        luma = cv2.cvtColor(middle(windows).views[0], cv2.COLOR_RGB2GRAY).astype(np.float32)
         row = np.concatenate([brisque_features(luma), niqe_features(luma)])
         return np.clip(row, -6e4, 6e4).astype(np.float16)
 
@@ -150,7 +150,7 @@ class DifferenceModel:
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
         """The pair of fragments of the second in the middle: uint8 (2, S, S, 3)."""
-        return _middle(windows).views[:2]
+        return middle(windows).views[:2]
 
     def network(self) -> nn.Module:
         """The convolutions over what changed, brighter and darker apart."""
@@ -174,7 +174,7 @@ class FragmentModel:
 
     def prepare(self, windows: Sequence[Window]) -> Prepared:
         """The maps (80, 14, 14) of the first fragments of the second in the middle."""
-        picture = torch.from_numpy(_middle(windows).views[:1])
+        picture = torch.from_numpy(middle(windows).views[:1])
         with torch.inference_mode(), placement().autocast():
             return self._stem(picture.permute(0, 3, 1, 2).float())[0].half().numpy()
 
@@ -240,14 +240,25 @@ class _Sequence(nn.Module):
         return self.network(features.float(), mask)
 
 
-def library(stem: Stem, own: Mapping[str, Mapping[str, Tensor]] | None = None) -> tuple[LibraryModel, ...]:
-    """All models of the embedded profile.
+def library(
+    stem: Stem, own: Mapping[str, Mapping[str, Tensor]] | None = None, profile: Profile | None = None
+) -> tuple[LibraryModel, ...]:
+    """All models of a profile: the embedded ones, and behind them those of the hub where it is that profile.
 
     Args:
         stem: of the student, on which one of the models is built.
         own: weights of the two networks that were trained here, by their names; untrained when None.
+        profile: this process's own when None.
     """
-    own = own or {}
+    embedded = _embedded(stem, own or {})
+    if (profile or current_profile()) == "embedded":
+        return embedded
+    from core.video_quality.hub_library import hub_library
+
+    return embedded + hub_library()
+
+
+def _embedded(stem: Stem, own: Mapping[str, Mapping[str, Tensor]]) -> tuple[LibraryModel, ...]:
     return (
         EfficientNetModel("lite0"),
         EfficientNetModel("lite2"),
@@ -258,7 +269,8 @@ def library(stem: Stem, own: Mapping[str, Mapping[str, Tensor]] | None = None) -
     )
 
 
-def _middle(windows: Sequence[Window]) -> Window:
+def middle(windows: Sequence[Window]) -> Window:
+    """The second in the middle, or the earlier of the two there."""
     return windows[(len(windows) - 1) // 2]
 
 

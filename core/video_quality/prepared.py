@@ -64,20 +64,22 @@ class Clips:
 
 
 def prepare(clips: Path, models: Sequence[LibraryModel], stem: Stem, out: Path, progress: Progress = silent) -> None:
-    """Compute what is frozen, of the library's models and the student's stem, for every clip that has none yet."""
+    """Compute what is frozen, of the library's models and the student's stem, for every clip that lacks any of it."""
     out.mkdir(parents=True, exist_ok=True)
     files = sorted(clips.glob("*.npz"))
     for number, file in enumerate(files):
         progress(number, len(files), file.stem)
         target = out / file.name
-        if target.exists():
+        there = _names(target)
+        lacking = [model for model in models if model.name not in there]
+        if there and not lacking:
             continue
         with np.load(file) as made:
             views, course, rungs = made["views"], made["course"], made["rungs"]
-        rows = [_one(views[row], course[row], models, stem) for row in range(len(views))]
-        arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        rows = [_one(views[row], course[row], lacking, None if there else stem) for row in range(len(views))]
+        arrays = _kept(target) | {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         with written_whole(target) as part:
-            np.savez(part, **arrays, course=course, rungs=rungs)  # type: ignore[arg-type]
+            np.savez(part, **arrays | {"course": course, "rungs": rungs})
 
 
 def load(folder: Path, names: Sequence[str] = ()) -> Clips:
@@ -101,11 +103,30 @@ def load(folder: Path, names: Sequence[str] = ()) -> Clips:
     return Clips(tuple(rungs), joined, *padded(courses))
 
 
+def _names(file: Path) -> list[str]:
+    """The names of what was computed of a clip before; none where there is no file."""
+    if not file.exists():
+        return []
+    with np.load(file) as kept:
+        return list(kept.files)
+
+
+def _kept(file: Path) -> dict[str, NDArray]:
+    """What was computed of a clip before; nothing where there is no file."""
+    if not file.exists():
+        return {}
+    with np.load(file) as kept:
+        return {name: kept[name] for name in kept.files}
+
+
 def _one(
-    views: NDArray[np.uint8], course: NDArray[np.float32], models: Sequence[LibraryModel], stem: Stem
+    views: NDArray[np.uint8], course: NDArray[np.float32], models: Sequence[LibraryModel], stem: Stem | None
 ) -> dict[str, NDArray]:
     windows = [Window(Fraction(n), view, part) for n, (view, part) in enumerate(zip(views, course, strict=True))]
+    told = {model.name: model.prepare(windows) for model in models}
+    if stem is None:
+        return told
     with torch.inference_mode(), placement().autocast():
         planes = torch.from_numpy(views).flatten(0, 1).permute(0, 3, 1, 2).float()
         maps = stem(planes).unflatten(0, views.shape[:2])
-    return {STUDENT: maps.half().numpy()} | {model.name: model.prepare(windows) for model in models}
+    return told | {STUDENT: maps.half().numpy()}

@@ -51,6 +51,21 @@ def clips(made: Path) -> prepared.Clips:
     return prepared.load(made / "prepared")
 
 
+def test_a_model_that_joins_later_is_computed_and_the_rest_kept(
+    made: Path, clips: prepared.Clips, tmp_path: Path
+) -> None:
+    prepared.prepare(made, models()[:1], stem(), tmp_path)
+    first = prepared.load(tmp_path)
+    assert DifferenceModel.name in first.inputs and FragmentModel.name not in first.inputs
+
+    prepared.prepare(made, models(), stem(), tmp_path)
+
+    whole = prepared.load(tmp_path)
+    assert set(whole.inputs) == set(clips.inputs) and whole.rungs == clips.rungs
+    for name, values in clips.inputs.items():
+        torch.testing.assert_close(whole.inputs[name], values)
+
+
 def test_a_clip_is_clean_once_then_goes_down_every_drawn_ladder_and_pairs_of_them(clips: prepared.Clips) -> None:
     assert clips.rungs[0] == Rung("clouds", 0, "clean", 0, PRISTINE, 100.0, (0.0,) * len(FAULTS))
     names = list(dict.fromkeys(rung.ladder for rung in clips.rungs[1:] if "+" not in rung.ladder))

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.encoders.image import load_efficientnet_lite
-from core.errors import ClipTooShortError
+from core.errors import ClipTooShortError, WeightsError
 from core.video_quality.config import QualityConfig
 from core.video_quality.distortions import Scene
 from core.video_quality.ensemble import Ensemble
@@ -86,6 +86,15 @@ def test_image_models_look_at_every_picture_of_a_film(
     np.testing.assert_array_equal(pictures[2].views[0], seconds[0].views[0])
     assert ensemble.explain_file(path, config) == ensemble.explain(seconds, pictures)
     assert ensemble.explain(seconds, pictures).distribution != ensemble.explain(seconds).distribution
+
+
+def test_a_teacher_of_the_hub_profile_says_so_on_the_embedded_one(stem: Stem, tmp_path: Path) -> None:
+    teacher = Teacher(TeacherConfig(("clip", "natural_scenes"), (8, 72)))
+    tensors = {f"teacher.{name}": tensor for name, tensor in teacher.state_dict().items()}
+    save_file(tensors, tmp_path / "teacher.safetensors", {"config": teacher.config.to_json()})
+
+    with pytest.raises(WeightsError, match="needs clip, which only the hub profile has; set SHOWREEL_PROFILE=hub"):
+        Ensemble(tmp_path / "teacher.safetensors", stem)
 
 
 def test_a_file_is_judged_by_its_seconds_and_nothing_is_refused(ensemble: Ensemble, tmp_path: Path) -> None:
