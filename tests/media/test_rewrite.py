@@ -299,7 +299,8 @@ class TestStopping:
 
     def test_a_process_stopped_from_the_keyboard_leaves_nothing(self, film: Path) -> None:
         program = (
-            "import sys; from core.media import rewrite_video\n"
+            "import signal, sys; from core.media import rewrite_video\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
             "def change(number, pixels):\n"
             "    print(number, flush=True)\n"
             "    sys.stdin.readline() if number == 20 else None\n"
