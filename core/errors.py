@@ -11,6 +11,7 @@
     │   ├── NoVideoTrackError               it has no picture
     │   ├── NoAudioTrackError               it has no sound
     │   ├── NoFaceError                     nobody is to be seen in it
+    │   ├── NoSubjectError                  nothing in it stands out from its background
     │   └── ClipTooShortError               it is too short for what was asked
     ├── WeightsError                        something about a file of weights
     │   ├── WeightsNotFoundError            neither in weights/ nor to be had from the hub
@@ -66,6 +67,10 @@ class NoAudioTrackError(MediaError):
 
 class NoFaceError(MediaError):
     """Nobody is to be seen in the picture or film."""
+
+
+class NoSubjectError(MediaError):
+    """Nothing in the picture stands out from its background."""
 
 
 class ClipTooShortError(MediaError):
