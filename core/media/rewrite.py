@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 from av import AudioFrame, AudioResampler
 from av.container import OutputContainer
-from av.packet import Packet
 from numpy.typing import NDArray
 
 from core.errors import ClipTooShortError, ParameterError
@@ -28,7 +27,7 @@ from core.media.probe import open_source
 from core.media.source import WHITE, Picture, Source
 from core.media.timebase import plausible_frame_rate
 from core.media.whole_file import written_whole
-from core.media.write import LAYOUTS, AudioTrack, EncodeOptions, _PictureTrack, open_output
+from core.media.write import LAYOUTS, AudioTrack, EncodeOptions, PictureTrack, Timing, open_output
 
 if TYPE_CHECKING:
     from core.runtime import Progress
@@ -141,9 +140,7 @@ def rewrite_video(
     how = how or Rewriting()
     with closing(open_source(source, how.limits)) as film, written_whole(out) as part:
         shape = _shape_of(film, how)
-        with open_output(part, shape.time_base) as container:
-            container.container_options["movflags"] = "+faststart+use_metadata_tags"
-            container.metadata.update(how.tags)
+        with open_output(part, shape.time_base, how.tags) as container:
             return _written(film, container, (shape, how), change, progress)
 
 
@@ -202,7 +199,7 @@ def _written(
     progress: "Progress | None",
 ) -> int:
     shape, how = plan
-    track = _TimedTrack(container, shape, how.options)
+    track = PictureTrack(container, shape.size, Timing(shape.frame_rate, shape.time_base, shape.colours), how.options)
     sound = None
     if how.audio is not None:
         clips = iter([how.audio] if isinstance(how.audio, AudioClip) else how.audio)
@@ -212,46 +209,13 @@ def _written(
     for number, (pixels, time_s, until_s) in enumerate(_steps(film, how.timeline, shape)):
         if progress is not None:
             progress(number, max(number, shape.pictures), film.info.path.name)
-        track.add_at(change(number, pixels), time_s, until_s)
+        track.add(change(number, pixels), (time_s, until_s))
         if sound is not None:
             sound.write_until(until_s)
     track.finish()
     if sound is not None:
         sound.finish()
     return number + 1
-
-
-class _TimedTrack(_PictureTrack):
-    """A picture track in which each picture has a time and an end of its own.
-
-    There are no B-pictures: decoding times are then presentation times, and MP4 can say when the last picture ends.
-    """
-
-    def __init__(self, container: OutputContainer, shape: _Shape, options: EncodeOptions) -> None:
-        super().__init__(container, shape.size, shape.frame_rate, options)
-        self._time_base, self._container = shape.time_base, cast(OutputContainer, _Lasting(container))
-        context = self._stream.codec_context
-        context.time_base, context.max_b_frames = shape.time_base, 0
-        context.color_primaries, context.color_trc = shape.colours
-
-    def add_at(self, pixels: Pixels, time_s: Fraction, until_s: Fraction) -> None:
-        tick, end = round(time_s / self._time_base), round(until_s / self._time_base)
-        cast(_Lasting, self._container).ticks[tick] = end - tick
-        self._count = tick
-        self.add(pixels)
-
-
-class _Lasting:
-    """Stands before a container and tells each packet how many ticks its picture lasts."""
-
-    def __init__(self, container: OutputContainer) -> None:
-        self._container = container
-        self.ticks: dict[int, int] = {}
-
-    def mux(self, packets: list[Packet]) -> None:
-        for packet in packets:
-            packet.duration = self.ticks.pop(cast(int, packet.pts))
-            self._container.mux_one(packet)
 
 
 def _steps(film: Source, timeline: Timeline | None, shape: _Shape) -> Iterator[tuple[Pixels, Fraction, Fraction]]:

@@ -1,16 +1,18 @@
 """Writing films: H.264 and AAC, made so that any player opens them while they still load."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
 from av import AudioFrame, VideoFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
+from av.packet import Packet
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -83,7 +85,7 @@ def write_video(
         first = next(pictures, None)
         if first is None:
             raise ParameterError(f"There are no frames to write to {Path(out).name}; give at least one.")
-        picture_track = _PictureTrack(container, first.shape, Fraction(frame_rate), options)
+        picture_track = PictureTrack(container, first.shape, Timing(Fraction(frame_rate)), options)
         sound = None if audio is None else AudioTrack(container, audio, options.audio_bit_rate)
         for count, pixels in enumerate(_chain(first, pictures), start=1):
             picture_track.add(pixels)
@@ -94,18 +96,26 @@ def write_video(
             sound.finish()
 
 
-def open_output(part: Path, time_base: Fraction) -> OutputContainer:
+def open_output(part: Path, time_base: Fraction, tags: Mapping[str, str] | None = None) -> OutputContainer:
     """Open a container for writing; MP4 and MOV get their index in front, and a film's length exact in ``time_base``.
+
+    Args:
+        part: where to write.
+        time_base: of the picture.
+        tags: words for the file's metadata, by any names.
 
     Raises:
         ParameterError: the suffix is no film's.
     """
     ticks = time_base.denominator * -(-_LEAST_TICKS // time_base.denominator)
-    exact = {"movflags": "+faststart", "movie_timescale": str(ticks)}
+    flags = "+faststart" if tags is None else "+faststart+use_metadata_tags"
+    exact = {"movflags": flags, "movie_timescale": str(ticks)}
     try:
-        return av.open(str(part), "w", container_options=exact if part.suffix.lower() in _ISO_SUFFIXES else {})
+        container = av.open(str(part), "w", container_options=exact if part.suffix.lower() in _ISO_SUFFIXES else {})
     except ValueError as error:
         raise ParameterError(f"{part.suffix!r} is no film's suffix; write to .mp4, .mov or .mkv.") from error
+    container.metadata.update(tags or {})
+    return container
 
 
 class AudioTrack:
@@ -170,13 +180,36 @@ class AudioTrack:
         return True
 
 
-class _PictureTrack:
+class Timing(NamedTuple):
+    """When pictures are shown, and what a track says of their colours.
+
+    Attributes:
+        frame_rate: pictures a second; the mean where each has a time of its own.
+        time_base: the tick in which each picture is given its own time; None: all last equally long.
+        colours: primaries and transfer by their numbers in ISO 23091-2.
+    """
+
+    frame_rate: Fraction
+    time_base: Fraction | None = None
+    colours: tuple[int, int] = (_BT709, _BT709)
+
+
+class PictureTrack:
+    """An H.264 track, picture by picture.
+
+    Where each picture has a time of its own there are no B-pictures: decoding times are then presentation times, and
+    MP4 can say when the last picture ends.
+    """
+
     def __init__(
-        self, container: OutputContainer, shape: tuple[int, ...], frame_rate: Fraction, options: EncodeOptions
+        self, container: OutputContainer, shape: tuple[int, ...], timing: Timing, options: EncodeOptions
     ) -> None:
-        self._container, self._shape, self._time_base = container, shape, 1 / frame_rate
+        frame_rate = timing.frame_rate
+        self._container, self._shape = container, shape
+        self._time_base = 1 / frame_rate if timing.time_base is None else timing.time_base
         self._scaler = VideoReformatter()
         self._count = 0
+        self._lasting: dict[int, int] = {}
         settings = {
             "crf": str(options.crf),
             "preset": options.preset,
@@ -187,9 +220,16 @@ class _PictureTrack:
         context.width, context.height = shape[1] + shape[1] % 2, shape[0] + shape[0] % 2
         context.pix_fmt, context.time_base = "yuv420p", self._time_base
         context.color_range, context.colorspace = ColorRange.MPEG, _BT709
-        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        context.color_primaries, context.color_trc = timing.colours
+        if timing.time_base is not None:
+            context.max_b_frames = 0
 
-    def add(self, pixels: NDArray[np.uint8]) -> None:
+    def add(self, pixels: NDArray[np.uint8], span_s: tuple[Fraction, Fraction] | None = None) -> None:
+        """Encode the next picture; ``span_s`` says when it appears and when it ends, where it has times of its own.
+
+        Raises:
+            ParameterError: it has another size than the first one.
+        """
         if pixels.shape != self._shape or pixels.dtype != np.uint8 or pixels.shape[-1] != 3:
             raise ParameterError(
                 f"Frame {self._count} is {pixels.dtype} {pixels.shape}; give uint8 (height, width, 3), all of one size."
@@ -202,11 +242,21 @@ class _PictureTrack:
             rgb, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, threads=1
         )
         frame.pts, frame.time_base = self._count, self._time_base
+        if span_s is not None:
+            frame.pts, end = (round(time_s / self._time_base) for time_s in span_s)
+            self._lasting[frame.pts] = end - frame.pts
         self._count += 1
-        self._container.mux(self._stream.encode(frame))
+        self._mux(self._stream.encode(frame))
 
     def finish(self) -> None:
-        self._container.mux(self._stream.encode(None))
+        """Encode what is held back."""
+        self._mux(self._stream.encode(None))
+
+    def _mux(self, packets: list[Packet]) -> None:
+        for packet in packets:
+            if packet.pts in self._lasting:
+                packet.duration = self._lasting.pop(packet.pts)
+            self._container.mux_one(packet)
 
 
 def _chain(first: NDArray[np.uint8], rest: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
