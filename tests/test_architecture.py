@@ -17,7 +17,7 @@ FLOORS = (
     {"encoders", "media"},
     {"store", "weights"},
     {"command_line", "bulk"},
-    {"nn", "runtime"},
+    {"nn", "runtime", "digest"},
     {"errors"},
 )
 """From the roof down; a module imports from its own package and from lower floors only."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from core.digest import key_of, sha256_of
 from core.errors import ParameterError
 from core.lip_sync.config import SyncConfig
 from core.lip_sync.faces import FaceFinder
@@ -28,7 +29,7 @@ from core.lip_sync.job import Job, check_drawn, timelines
 from core.lip_sync.network import fingerprint, load_network
 from core.lip_sync.new_film import Laying, measured, write_film
 from core.lip_sync.new_mouths import make_mouths
-from core.lip_sync.remembering import MouthStore, content_hash, key_of, remembered_tracks
+from core.lip_sync.remembering import MouthStore, remembered_tracks
 from core.lip_sync.request import DrawnMouth, SyncRequest, chosen_tracks
 from core.lip_sync.results import FaceSummary, Inspection, LipSyncResult
 from core.lip_sync.speech import DrivingSpeech
@@ -168,7 +169,7 @@ class LipSync:
     def _name_of(self, job: Job) -> str:
         """Stands for all that the mouths of a job depend on."""
         config, request = self.config, job.request
-        contents = {file: content_hash(file) for file in (request.face, *request.recordings)}
+        contents = {file: sha256_of(file) for file in (request.face, *request.recordings)}
         said = [(track.number, contents[request.said_by(track.number)]) for track in job.tracks]
         how = (config.finish.padding, config.openness, config.silence_gate, config.follow, fingerprint(self._network))
         key = key_of(_VERSION, contents[request.face], said, request.drawn, job.plan, how)

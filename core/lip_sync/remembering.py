@@ -3,7 +3,6 @@
 A folder may be deleted at any time; what was in it is computed again.
 """
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from core.digest import key_of, sha256_of
 from core.lip_sync.faces import Picture
 from core.lip_sync.tracks import FaceTrack, FaceTracks, FollowConfig
 from core.media.whole_file import written_whole
@@ -26,22 +26,11 @@ _UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 """What numpy and json raise at a file that is missing, cut short, or of another kind."""
 
 
-def content_hash(path: str | Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def key_of(*facts: object) -> str:
-    """A name for a file that stands for some facts."""
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
-
-
 def remembered_tracks(
     folder: Path, path: str | Path, config: FollowConfig, follow: Callable[[], FaceTracks]
 ) -> FaceTracks:
     """The faces of a film, followed once for the same content and settings."""
-    file = folder / f"faces-{key_of(_VERSION, content_hash(path), config)}.npz"
+    file = folder / f"faces-{key_of(_VERSION, sha256_of(path), config)}.npz"
     try:
         return read_tracks(file)
     except _UNREADABLE:

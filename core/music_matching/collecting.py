@@ -1,6 +1,5 @@
 """All that a training looks at: pairs of films and of games, candidates without a pair, films with captions."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.digest import key_of, sha256_of
 from core.errors import MediaError
 from core.media import VideoReader, sound_files
 from core.music_matching.data import (
@@ -17,7 +17,6 @@ from core.music_matching.data import (
     Sample,
     TrainingPair,
     film_pairs,
-    key_of,
     place_video,
     samples_of,
 )
@@ -106,7 +105,7 @@ class Collector:
             if path.stem.rpartition("__")[2] in taken:
                 continue
             try:
-                found[_digest(path)] = self.track(path)
+                found[sha256_of(path)[:32]] = self.track(path)
             except MediaError:
                 continue
         return found
@@ -122,7 +121,7 @@ class Collector:
                     rate = PLACE_PICTURES / max(reader.info.duration_s, Fraction(1))
                     return self.watcher.describe(np.stack([f.pixels for f in reader.frames_at_rate(rate)]))
 
-            films.append(self.cache.video(f"film-{_digest(path)}", look))
+            films.append(self.cache.video(f"film-{sha256_of(path)[:32]}", look))
         return films, self.watcher.words.encoder.encode(list(captions.values()))
 
     def track(self, path: Path) -> TrackFeatures:
@@ -131,10 +130,5 @@ class Collector:
         Raises:
             MediaError: it cannot be read.
         """
-        key = f"track-{_digest(path)}-{self.listener.config.listen_s:g}"
+        key = f"track-{sha256_of(path)[:32]}-{self.listener.config.listen_s:g}"
         return self.cache.track(key, lambda: self.listener.listen(path, path.stem.rpartition("__")[2]))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:32]

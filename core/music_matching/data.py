@@ -6,7 +6,6 @@ its picture, which goes through the video channel, and its soundtrack, which goe
 """
 
 import csv
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -190,11 +189,6 @@ class Cache:
             with written_whole(path) as part:
                 part.write_bytes(packed(make()))
         return path.read_bytes()
-
-
-def key_of(*parts: object) -> str:
-    """A name for a file of the cache that stands for some facts."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def _sample(path: Path, told: dict[str, str]) -> Sample:

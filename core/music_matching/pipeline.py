@@ -1,6 +1,5 @@
 """From a film to the music that fits it: add, match, lay (METHODS 1, inference)."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.digest import sha256_of
 from core.encoders.audio import musicnn_tags
 from core.errors import MediaError, ParameterError
 from core.media import checked_path, sound_tags
@@ -68,8 +68,8 @@ class Model:
     @classmethod
     def from_file(cls, path: Path) -> "Model":
         """One that `train` wrote; its version is the beginning of its digest."""
-        with checked_path(path, MatchConfig().limits).open("rb") as stream:
-            return cls(load_model(path), hashlib.file_digest(stream, "sha256").hexdigest()[:12])
+        digest = sha256_of(checked_path(path, MatchConfig().limits))
+        return cls(load_model(path), digest[:12])
 
 
 class MusicMatching:
@@ -219,8 +219,7 @@ class MusicMatching:
     def _add_one(
         self, path: Path, credits: Credits, progress: Progress, keep: Callable[[Path, str], Path]
     ) -> AddReport:
-        with checked_path(path, self.config.limits).open("rb") as stream:
-            track_id = hashlib.file_digest(stream, "sha256").hexdigest()
+        track_id = sha256_of(checked_path(path, self.config.limits))
         if track_id in self.library:
             return AddReport(str(path), "known", track_id)
         tags = sound_tags(path, self.config.limits)
@@ -236,8 +235,7 @@ class MusicMatching:
         return AddReport(str(path), "added", track_id)
 
     def _known(self, path: Path) -> StoredTrack | None:
-        with checked_path(path, self.config.limits).open("rb") as stream:
-            track_id = hashlib.file_digest(stream, "sha256").hexdigest()
+        track_id = sha256_of(checked_path(path, self.config.limits))
         return stored_track(self.library.fetch([track_id])[0]) if track_id in self.library else None
 
     def _asked(self, text: str, tracks: Sequence[StoredTrack]) -> Steer:

@@ -5,7 +5,6 @@ The loss is symmetric InfoNCE with hard negatives over the batch; captions and t
 frozen, so a step takes milliseconds. It goes on from its last checkpoint after a kill.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.digest import sha256_of
 from core.errors import ParameterError, check_ranges
 from core.media.whole_file import written_whole
 from core.music_matching.data import TrainingSet
@@ -185,9 +185,7 @@ def trained(
 
 def stanza(path: Path) -> str:
     """What a manifest says of a file of weights."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return f'[[files]]\npath = "{path.name}"\nsha256 = "{digest}"\nbytes = {path.stat().st_size}\n'
+    return f'[[files]]\npath = "{path.name}"\nsha256 = "{sha256_of(path)}"\nbytes = {path.stat().st_size}\n'
 
 
 def _rows(

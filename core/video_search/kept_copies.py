@@ -1,19 +1,18 @@
 """Edited copies that are made once and kept, for measuring on the same ones again and again."""
 
-import hashlib
 import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.digest import sha256_of
 from core.media.whole_file import written_whole
 from core.video_search.copies import Copy, make_copy
 
 
 def content_key(path: Path) -> str:
     """A short name of a film that holds wherever it lies: the beginning of its content's sha256."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    return sha256_of(path)[:16]
 
 
 def kept_copy(source: Path, transform: str, cache: Path, others: Sequence[Path] = ()) -> Copy:

@@ -1,11 +1,11 @@
 """From a file to the features of its frames; what cannot be compared is refused."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from core.digest import sha256_of
 from core.encoders.image import ImageEncoder, Pictures, Vectors
 from core.errors import ClipTooShortError, MediaDamagedError, MediaLimitError
 from core.media import Frame, MediaInfo, MediaLimits, VideoReader, checked_path, missing_bytes
@@ -43,8 +43,7 @@ def content_id(path: Path, limits: MediaLimits) -> str:
     Raises:
         MediaError: the file is missing or outside the allowed folders.
     """
-    with checked_path(path, limits).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256_of(checked_path(path, limits))
 
 
 def _check_comparable(info: MediaInfo) -> None:

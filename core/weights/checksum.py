@@ -1,18 +1,12 @@
 """Is a file the one that its manifest promises? A wrong one is moved aside and named."""
 
-import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+from core.digest import sha256_of
 from core.errors import ChecksumMismatchError
 from core.weights.formats import demand_safe_header
 from core.weights.manifest import WeightFile
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, read in pieces: memory does not grow with its size."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @lru_cache(maxsize=4096)

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from core.digest import sha256_of
 from core.errors import WeightsNotFoundError
 from core.runtime import Progress, silent
 from core.weights import hub
 from core.weights.catalogue import MANIFEST_FILE, find_manifest, weights_folder, write_manifest
-from core.weights.checksum import sha256_of
 from core.weights.manifest import Manifest, WeightFile
 from core.weights.resolve import from_hub
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from core.digest import sha256_of
 from core.lip_sync import remembering
 from core.lip_sync.metrics import psnr_db
 from core.lip_sync.remembering import (
     MouthStore,
-    content_hash,
     key_of,
     read_tracks,
     remembered_tracks,
@@ -87,7 +87,7 @@ class TestFaces:
     def test_hashes_and_keys_tell_contents_and_facts_apart(self, tmp_path: Path) -> None:
         for name, content in (("a", b"x"), ("b", b"x"), ("c", b"y")):
             (tmp_path / name).write_bytes(content)
-        a, b, c = (content_hash(tmp_path / name) for name in "abc")
+        a, b, c = (sha256_of(tmp_path / name) for name in "abc")
         assert a == b != c
         assert len({key_of(1, "a"), key_of(2, "a"), key_of(1, "b"), key_of(1, ("a",))}) == 4
         assert key_of(1, FollowConfig()) == key_of(1, FollowConfig())
