@@ -1,15 +1,18 @@
 """What the networks can do on clips of other faces and voices."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.lip_sync.generator import Given, MouthNetwork
+from core.lip_sync.generator import MouthNetwork
 from core.lip_sync.metrics import SyncReading, psnr_db, ssim, sync_reading
-from core.lip_sync.model import AROUND, GROUP, FeatureExtraction, as_pictures, as_tensor
+from core.lip_sync.model import AROUND, GROUP, FeatureExtraction, as_tensor
+from core.lip_sync.mouths import MouthMaker, Place, Reference
+from core.lip_sync.sound import FRAME_RATE
 from core.runtime import placement
 
 if TYPE_CHECKING:
@@ -51,23 +54,14 @@ def groups_of(pictures: Tensor) -> Tensor:
     return pictures[middles.clamp(0, len(pictures) - 1)]
 
 
-@torch.inference_mode()
 def made_clip(network: MouthNetwork, clip: "Clip", reference: int = 0) -> np.ndarray:
     """What the network makes of a clip's blurred pictures and the other speech: uint8 (N, 128, 128, 3)."""
-    device = next(network.parameters()).device
-    blurred = as_tensor(clip.blurred).to(device)
-    groups = groups_of(blurred)
-    windows = torch.from_numpy(clip.target_windows.astype(np.float32)).to(device)
-    rest = torch.from_numpy(clip.rest).to(device)
-    beside = as_tensor(clip.shown[reference : reference + 1]).to(device).expand_as(blurred)
-    landmarks = torch.from_numpy(clip.landmarks[reference : reference + 1]).to(device).expand_as(rest)
-    made = []
-    for start in range(0, len(clip), 16):
-        part = slice(start, start + 16)
-        given = Given(blurred[part], beside[part], rest[part], landmarks[part])
-        with placement().autocast():
-            made.append(network(groups[part], windows[part], given).picture)
-    return as_pictures(torch.cat(made).cpu())
+    maker = MouthMaker(network, Reference(clip.shown[reference], clip.landmarks[reference]))
+    made: list[np.ndarray] = []
+    for frame, (blurred, rest, window) in enumerate(zip(clip.blurred, clip.rest, clip.target_windows, strict=True)):
+        here = Place(frame, (frame + Fraction(1, 2)) / FRAME_RATE, blurred, rest, window.astype(np.float32))
+        made += [mouth for _, mouth in maker.add(here)]
+    return np.stack(made + [mouth for _, mouth in maker.finish()])
 
 
 def picture_figures(network: MouthNetwork, clips: Sequence["ClipFile"]) -> dict[str, float]:

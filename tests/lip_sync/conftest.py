@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.lip_sync.faces import FaceFinder
+from tests.lip_sync.stand_ins import Seen, burst_file, watched
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
@@ -29,3 +30,15 @@ def head(portrait: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def finder() -> Iterator[FaceFinder]:
     with FaceFinder() as faces:
         yield faces
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """Each picture as it was and as it became, from now on."""
+    return watched(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bursts of sound, 1.16 seconds of them."""
+    return burst_file(tmp_path_factory.mktemp("speech") / "speech.wav", 1.16)

@@ -18,23 +18,11 @@ from tests.lip_sync.stand_ins import (
     PlainFinder,
     PlainNetwork,
     Seen,
-    burst_file,
     covering,
     head,
     head_film,
     plain,
-    watched,
 )
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    return watched(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return burst_file(tmp_path_factory.mktemp("speech") / "speech.wav", 1.16)
 
 
 @pytest.fixture(scope="module")

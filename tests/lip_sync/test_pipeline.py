@@ -54,26 +54,15 @@ from tests.lip_sync.stand_ins import (
     spots,
     turned_film,
     uneven_film,
-    watched,
 )
 
 NTSC = Fraction(1001, 1000)
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    return watched(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A head for 30 pictures, with a soundtrack of 44.1 kHz stereo."""
     return head_film(tmp_path_factory.mktemp("film") / "film.mp4", (head(n) for n in range(COUNT)), 25, 1.2)
-
-
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return burst_file(tmp_path_factory.mktemp("speech") / "speech.wav", 1.16)
 
 
 @pytest.fixture(scope="module")

@@ -36,21 +36,10 @@ from tests.lip_sync.stand_ins import (
     pictures_of_film,
     plain,
     spots,
-    watched,
 )
 
 LEFT: Box = (36, 96, 76, 112)
 RIGHT: Box = (196, 96, 236, 112)
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    return watched(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return burst_file(tmp_path_factory.mktemp("speech") / "speech.wav", 1.16)
 
 
 class TestSpeakers:
