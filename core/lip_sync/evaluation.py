@@ -280,7 +280,8 @@ Row = TypeVar("Row", Saying, Reconstruction)
 
 def _mean(rows: Sequence[Row]) -> Row:
     kind = type(rows[0])
-    return kind(*(float(np.nanmean([getattr(row, part.name) for row in rows])) for part in fields(kind)))
+    columns = (np.array([getattr(row, part.name) for row in rows]) for part in fields(kind))
+    return kind(*(float(np.nanmean(values)) if np.isfinite(values).any() else float("nan") for values in columns))
 
 
 def as_table(rows: Mapping[str, Saying | Reconstruction]) -> str:
