@@ -158,9 +158,11 @@ class Look:
     tint: float = field(default=0.08, metadata={"help": "how far each colour goes, 0 to 0.5"})
     loudness_db: float = field(default=8.0, metadata={"help": "how far loudness goes, 0 to 40"})
     landmarks_px: float = field(default=1.0, metadata={"help": "how far landmarks are off, 0 to 10"})
+    mirrored: float = field(default=0.5, metadata={"help": "share of clips that are mirrored, 0 to 1"})
 
     def __post_init__(self) -> None:
-        check_ranges(self, ("light", 0, 0.9), ("tint", 0, 0.5), ("loudness_db", 0, 40), ("landmarks_px", 0, 10))
+        pictures = ("light", 0, 0.9), ("tint", 0, 0.5), ("mirrored", 0, 1)
+        check_ranges(self, *pictures, ("loudness_db", 0, 40), ("landmarks_px", 0, 10))
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,8 @@ def moments(clips: Sequence[ClipFile], each: int, random: np.random.Generator, l
         start = int(random.integers(SHIFTS, len(clip) - each - SHIFTS + 1))
         middles = np.arange(start, start + each)
         drawn = as_tensor(pictures[middles[:, None] + np.arange(-AROUND, AROUND + 1)])
-        groups.append(changed(drawn, random, look))
+        drawn = changed(drawn, random, look)
+        groups.append(drawn.flip(-1) if _mirrored(random, look) else drawn)
         around = heard[start - SHIFTS : start + each + SHIFTS].astype(np.float32)
         windows.append(louder(torch.from_numpy(around), random, look))
         opening.append(torch.from_numpy(opens[middles]))
@@ -239,7 +242,17 @@ def _run(clip: ClipFile, length: int, random: np.random.Generator, look: Look | 
     windows = louder(torch.from_numpy(read.target_windows[here].astype(np.float32)), random, look)
     off = (look.landmarks_px if look else 0.0) * random.normal(size=(2, 1, 1, 2)).astype(np.float32)
     rest, landmarks = read.rest[here] + off[0], np.repeat(beside.landmarks + off[1], length, axis=0)
-    return (groups, windows, truth, blurred[here], reference, torch.from_numpy(rest), torch.from_numpy(landmarks))
+    pictures, points = (groups, truth, blurred[here], reference), (rest, landmarks)
+    if _mirrored(random, look):
+        pictures = tuple(picture.flip(-1) for picture in pictures)
+        points = tuple(np.float32([truth.shape[-1] - 1, 0]) + np.float32([-1, 1]) * place for place in points)
+    groups, truth, seen, reference = pictures
+    rest, landmarks = (torch.from_numpy(place) for place in points)
+    return groups, windows, truth, seen, reference, rest, landmarks
+
+
+def _mirrored(random: np.random.Generator, look: Look | None) -> bool:
+    return look is not None and bool(random.random() < look.mirrored)
 
 
 def changed(pictures: Tensor, random: np.random.Generator, look: Look | None) -> Tensor:

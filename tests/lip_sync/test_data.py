@@ -20,6 +20,7 @@ from core.lip_sync.data import (
     moments,
     runs,
 )
+from core.lip_sync.generator import landmark_maps
 from core.lip_sync.model import as_pictures, as_tensor
 from tests.lip_sync.made import random_clip
 
@@ -122,6 +123,25 @@ def test_a_look_changes_a_whole_run_alike(files: list[ClipFile]) -> None:
     changed = drawn.given.blurred[:, 0][plain.given.blurred[:, 0] == same]
     assert len(others) > 10
     torch.testing.assert_close(changed, drawn.truth[0, 0, 0, 0].expand_as(changed))
+
+
+def test_a_mirrored_run_has_everything_on_the_other_side(files: list[ClipFile], tmp_path: Path) -> None:
+    still = {"light": 0.0, "tint": 0.0, "loudness_db": 0.0, "landmarks_px": 0.0}
+
+    plain = runs(files, 5, np.random.default_rng(1), Look(**still, mirrored=0))
+    mirrored = runs(files, 5, np.random.default_rng(1), Look(**still, mirrored=1))
+
+    for name in ("blurred", "reference"):
+        torch.testing.assert_close(getattr(mirrored.given, name), getattr(plain.given, name).flip(-1))
+    torch.testing.assert_close(mirrored.truth, plain.truth.flip(-1))
+    torch.testing.assert_close(mirrored.windows, plain.windows)
+    for name in ("landmarks", "reference_landmarks"):
+        before, after = (landmark_maps(getattr(drawn.given, name), 128) for drawn in (plain, mirrored))
+        torch.testing.assert_close(after, before.flip(-1), atol=1e-4, rtol=0)
+    random_clip(30).write(tmp_path / f"long{SUFFIX}", People("face", ("anna", "ben"), held_out=False))
+    long = [ClipFile(tmp_path / f"long{SUFFIX}")]
+    seen = [moments(long, 2, np.random.default_rng(1), Look(**still, mirrored=share)).groups for share in (0, 1)]
+    torch.testing.assert_close(seen[1], seen[0].flip(-1))
 
 
 def test_pictures_survive_the_way_to_tensors_and_back(files: list[ClipFile]) -> None:
