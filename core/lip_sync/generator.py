@@ -6,7 +6,9 @@ where the mouth's landmarks are in both. The picture is a sum of three, with wei
 pixel: the blurred picture, the reference drawn to where it is needed, and colours of the network's own.
 
 Sources: feature-wise steering, Perez et al., "FiLM", 2018; a reference beside the masked picture, Prajwal et al., "A
-Lip Sync Expert Is All You Need", 2020; drawing the reference, Siarohin et al., "First Order Motion Model", 2019.
+Lip Sync Expert Is All You Need", 2020; drawing the reference, Siarohin et al., "First Order Motion Model", 2019; four
+pixels from one place of the last maps, Shi et al., "Real-Time Single Image and Video Super-Resolution Using an
+Efficient Sub-Pixel Convolutional Neural Network", 2016.
 Deviation: METHODS does not say how landmarks correct the picture; here they are drawn as maps (`landmark_maps`).
 """
 
@@ -19,7 +21,10 @@ from torch import Tensor, nn
 from core.lip_sync.model import VECTOR, WIDTHS, FeatureExtraction, Seen
 
 LANDMARKS = 25
-_LOOK = (16, 32, 64, 96, 128)
+_LOOK = (32, 64, 96, 128)
+"""Channels at a half, a fourth, an eighth and a sixteenth of the picture's side, as the maps of sight are."""
+_FINE = 2
+"""So many pixels each way are one place of the finest maps, and come from it again."""
 _MAPS = 3
 _SPREAD_PX = 1.5
 _REACH = 0.25
@@ -92,7 +97,7 @@ class Generator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        channels, look = 3 + 3 + 2 * _MAPS, []
+        channels, look = (3 + 3 + 2 * _MAPS) * _FINE**2, []
         for number, width in enumerate(_LOOK):
             look.append(block(channels, width, 2 if number else 1))
             channels = width
@@ -101,12 +106,11 @@ class Generator(nn.Module):
         self.code = nn.Sequential(nn.Linear(2 * VECTOR, code), nn.SiLU(), nn.Linear(code, code), nn.SiLU())
         self.middle = Steered(_LOOK[-1] + WIDTHS[-1], _LOOK[-1], code)
         steps, channels = [], _LOOK[-1]
-        for number in range(len(_LOOK) - 2, -1, -1):
-            beside = WIDTHS[number - 1] if number else 0
-            steps.append(Steered(channels + _LOOK[number] + beside, _LOOK[number], code))
-            channels = _LOOK[number]
+        for width, beside in zip(_LOOK[-2::-1], WIDTHS[-2::-1], strict=True):
+            steps.append(Steered(channels + width + beside, width, code))
+            channels = width
         self.steps = nn.ModuleList(steps)
-        self.last = nn.Conv2d(channels, 3 + 2 + 3, 3, 1, 1)
+        self.last = nn.Sequential(nn.Conv2d(channels, (3 + 2 + 3) * _FINE**2, 3, 1, 1), nn.PixelShuffle(_FINE))
 
     def forward(self, given: Given, seen: Seen, heard: Tensor) -> Made:
         """Make a picture for each group that was seen.
@@ -118,16 +122,15 @@ class Generator(nn.Module):
         """
         side = given.blurred.shape[-1]
         maps = [landmark_maps(points, side) for points in (given.landmarks, given.reference_landmarks)]
-        x, looks = torch.cat([given.blurred, given.reference, *maps], dim=1), []
+        x, looks = F.pixel_unshuffle(torch.cat([given.blurred, given.reference, *maps], dim=1), _FINE), []
         for step in self.look:
             x = step(x)
             looks.append(x)
         code = self.code(torch.cat([seen.vector, heard], dim=1))
         x = self.middle(torch.cat([looks[-1], seen.maps[-1]], dim=1), code)
-        for number, step in zip(range(len(looks) - 2, -1, -1), self.steps, strict=True):
+        for step, look, beside in zip(self.steps, looks[-2::-1], seen.maps[-2::-1], strict=True):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
-            beside = [seen.maps[number - 1]] if number else []
-            x = step(torch.cat([x, looks[number], *beside], dim=1), code)
+            x = step(torch.cat([x, look, beside], dim=1), code)
         return _composed(self.last(x).float(), given)
 
 

@@ -53,7 +53,8 @@ class TrainConfig:
     feature_steps: int = field(default=1600, metadata={"help": "steps of the first stage, 1 to 10000000"})
     clips: int = field(default=4, metadata={"help": "clips in a batch, 1 to 256"})
     moments: int = field(default=16, metadata={"help": "moments of each run in the first stage, 2 to 64"})
-    learning_rate: float = field(default=5e-4, metadata={"help": "highest learning rate, 0.000001 to 1"})
+    learning_rate: float = field(default=5e-4, metadata={"help": "highest of the second stage, 0.000001 to 1"})
+    feature_learning_rate: float = field(default=1e-3, metadata={"help": "highest of the first, 0.000001 to 1"})
     weight_decay: float = field(default=0.01, metadata={"help": "decay of AdamW, 0 to 1"})
     opening: float = field(default=1.0, metadata={"help": "weight of the mouth's opening in the first stage, 0 to 10"})
     deception: float = field(default=0.02, metadata={"help": "weight of the discriminator's word, 0 to 10; 0: none"})
@@ -70,6 +71,7 @@ class TrainConfig:
             ("clips", 1, 256),
             ("moments", 2, 64),
             ("learning_rate", 1e-6, 1),
+            ("feature_learning_rate", 1e-6, 1),
             ("weight_decay", 0, 1),
             ("opening", 0, 10),
             ("deception", 0, 10),
@@ -195,7 +197,7 @@ def train(clips: Path, config: TrainConfig, out: Path, progress: Progress = sile
         The figures of the second stage on clips of other faces and voices.
     """
     split = Split.of_folder(clips)
-    first = replace(config, steps=config.feature_steps)
+    first = replace(config, steps=config.feature_steps, learning_rate=config.feature_learning_rate)
     features = train_features(split, first, out / "features", Look(), part_of(progress, 0, 2))
     network = train_generator(split, features, config, out / "generator", part_of(progress, 1, 2))
     write_network(network, out / FILE, {**origin("lip_sync"), "seed": str(config.seed)})
