@@ -242,13 +242,13 @@ def _run(clip: ClipFile, length: int, random: np.random.Generator, look: Look | 
     windows = louder(torch.from_numpy(read.target_windows[here].astype(np.float32)), random, look)
     off = (look.landmarks_px if look else 0.0) * random.normal(size=(2, 1, 1, 2)).astype(np.float32)
     rest, landmarks = read.rest[here] + off[0], np.repeat(beside.landmarks + off[1], length, axis=0)
-    pictures, points = (groups, truth, blurred[here], reference), (rest, landmarks)
+    points = [torch.from_numpy(places) for places in (rest, landmarks)]
+    pictures = [groups, truth, blurred[here], reference]
     if _mirrored(random, look):
-        pictures = tuple(picture.flip(-1) for picture in pictures)
-        points = tuple(np.float32([truth.shape[-1] - 1, 0]) + np.float32([-1, 1]) * place for place in points)
+        pictures = [picture.flip(-1) for picture in pictures]
+        points = [torch.stack([truth.shape[-1] - 1 - places[..., 0], places[..., 1]], dim=-1) for places in points]
     groups, truth, seen, reference = pictures
-    rest, landmarks = (torch.from_numpy(place) for place in points)
-    return groups, windows, truth, seen, reference, rest, landmarks
+    return groups, windows, truth, seen, reference, *points
 
 
 def _mirrored(random: np.random.Generator, look: Look | None) -> bool:
