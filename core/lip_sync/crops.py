@@ -51,7 +51,7 @@ _WIDTH = 0.94
 _LIP = slice(0, 24)
 _LOWER, _UPPER = 15, 21  # among the 25, in the middle of the inner edge
 _PAIRS = ((13, 23), (14, 22), (15, 21), (16, 20), (17, 19))
-_FOLLOWING = np.array(
+FOLLOWING = np.array(
     [
         *(0.25, 0.55, 0.73, 0.72, 0.73, 0.55, 0.25, 0.07, -0.02, -0.06, -0.02, 0.07),
         *(0.26, 0.65, 0.84, 0.86, 0.84, 0.65, 0.26, 0.05, -0.11, -0.14, -0.11, 0.05),
@@ -113,7 +113,7 @@ def rest_landmarks(face: Face) -> Points:
         (25, 2), in the order of `core.lip_sync.faces.MOUTH`.
     """
     mouth = face.landmarks[list(MOUTH)].astype(np.float64)
-    shut = mouth - _FOLLOWING[:, None] * (mouth[_LOWER] - mouth[_UPPER])
+    shut = mouth - FOLLOWING[:, None] * (mouth[_LOWER] - mouth[_UPPER])
     for lower, upper in _PAIRS:
         shut[[lower, upper]] = (shut[lower] + shut[upper]) / 2
     return shut.astype(np.float32)

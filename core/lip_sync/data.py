@@ -189,12 +189,14 @@ class Runs:
         windows: (B, 20, 20), of the speech that is asked for.
         given: what the generator is given beside these.
         truth: (B, 3, S, S), what is asked for.
+        opening: (B,), how far the mouth of ``truth`` is open, in its widths.
     """
 
     groups: Tensor
     windows: Tensor
     given: Given
     truth: Tensor
+    opening: Tensor
 
 
 def moments(clips: Sequence[ClipFile], each: int, random: np.random.Generator, look: Look | None = None) -> Moments:
@@ -225,9 +227,9 @@ def openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
 def runs(clips: Sequence[ClipFile], length: int, random: np.random.Generator, look: Look | None = None) -> Runs:
     """A run of ``length`` pictures of every clip, and a picture of the same clip for reference."""
     parts = [_run(clip, length, random, look) for clip in clips]
-    joined: Any = [torch.cat([part[n] for part in parts]) for n in range(7)]
-    groups, windows, truth, blurred, reference, rest, landmarks = joined
-    return Runs(groups, windows, Given(blurred, reference, rest, landmarks), truth)
+    joined: Any = [torch.cat([part[n] for part in parts]) for n in range(8)]
+    groups, windows, truth, blurred, reference, opening, rest, landmarks = joined
+    return Runs(groups, windows, Given(blurred, reference, rest, landmarks), truth, opening)
 
 
 def _run(clip: ClipFile, length: int, random: np.random.Generator, look: Look | None) -> tuple[Tensor, ...]:
@@ -248,7 +250,7 @@ def _run(clip: ClipFile, length: int, random: np.random.Generator, look: Look | 
         pictures = [picture.flip(-1) for picture in pictures]
         points = [torch.stack([truth.shape[-1] - 1 - places[..., 0], places[..., 1]], dim=-1) for places in points]
     groups, truth, seen, reference = pictures
-    return groups, windows, truth, seen, reference, *points
+    return groups, windows, truth, seen, reference, torch.from_numpy(read.opening[here]), *points
 
 
 def _mirrored(random: np.random.Generator, look: Look | None) -> bool:

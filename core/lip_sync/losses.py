@@ -56,7 +56,7 @@ def picture_loss(made: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def mouth_weight(landmarks: Tensor, side_px: int) -> Tensor:
-    """How much each pixel counts, (B, 1, S, S): 1, and up to 5 around the lips of landmarks (B, 25, 2) in pixels.
+    """How much each pixel counts, (B, 1, S, S): 1, and up to 10 around the lips of landmarks (B, 25, 2) in pixels.
 
     A Gaussian about their middle whose deviation is half the mouth's width.
     """
@@ -64,7 +64,7 @@ def mouth_weight(landmarks: Tensor, side_px: int) -> Tensor:
     middle, width = lips.mean(dim=1), (lips[..., 0].amax(dim=1) - lips[..., 0].amin(dim=1)).clamp(min=1)
     where = torch.arange(side_px, device=landmarks.device, dtype=torch.float32)
     across, down = (torch.exp(-0.5 * ((where - middle[:, n, None]) / (width[:, None] / 2)) ** 2) for n in (0, 1))
-    return 1 + 4 * (down[:, :, None] * across[:, None])[:, None]
+    return 1 + 9 * (down[:, :, None] * across[:, None])[:, None]
 
 
 def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:

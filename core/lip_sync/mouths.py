@@ -7,6 +7,7 @@ whatever the film's rate; the group never reaches over a cut, and what it lacks 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from core.lip_sync.generator import Given, MouthNetwork
 from core.lip_sync.model import AROUND, GROUP, as_pictures, as_tensor
 from core.lip_sync.mouth_region import Outline, mouth_blurred
 from core.lip_sync.sound import COLUMNS, FRAME_RATE, silent_column
+from core.memory import Batches
 from core.runtime import placement
 
 _STEP_S = 1 / FRAME_RATE
@@ -88,6 +90,7 @@ class MouthMaker:
 
     def __init__(self, network: MouthNetwork, reference: Reference, batch: int = 16, openness: float = 1.0) -> None:
         self._network, self._reference, self._batch, self._openness = network, reference, batch, openness
+        self._batches = Batches("lip_sync", next(network.parameters()).device, batch, most=batch)
         self._places: list[Place] = []
         self._done = 0
 
@@ -109,14 +112,19 @@ class MouthMaker:
         self._places, self._done = [], 0
 
     def _make(self, stop: int) -> Iterator[tuple[int, Picture]]:
-        for start in range(self._done, stop, self._batch):
-            chosen = range(start, min(start + self._batch, stop))
-            for n, mouth in zip(chosen, self._mouths(chosen), strict=True):
+        waiting = range(self._done, stop)
+        for start in range(0, len(waiting), self._batch):
+            chosen = waiting[start : start + self._batch]
+            for n, mouth in zip(chosen, self._fitting(chosen), strict=True):
                 yield self._places[n].frame, mouth
         self._done = stop
         earliest = self._places[stop - 1].time_s - 2 * REACH_S if stop else Fraction(0)
         old = next((n for n, p in enumerate(self._places[: self._done]) if p.time_s >= earliest), 0)
         self._places, self._done = self._places[old:], self._done - old
+
+    def _fitting(self, chosen: range) -> Iterator[Picture]:
+        """The mouths of all chosen ones, fewer at once where memory is short."""
+        return chain.from_iterable(self._batches.run(len(chosen), lambda part: self._mouths(chosen[part])))
 
     @torch.inference_mode()
     def _mouths(self, chosen: Sequence[int]) -> Picture:
@@ -134,7 +142,7 @@ class MouthMaker:
         with placement().autocast():
             seen = self._network.features.see(groups)
             heard = steered(self._network, self._network.features.hearing(windows), self._openness)
-            made = self._network.generator(given, seen, heard)
+            made = self._network.make(given, seen, heard)
         return as_pictures(made.picture.cpu())
 
 

@@ -53,13 +53,13 @@ class TrainConfig:
     feature_steps: int = field(default=1600, metadata={"help": "steps of the first stage, 1 to 10000000"})
     clips: int = field(default=4, metadata={"help": "clips in a batch, 1 to 256"})
     moments: int = field(default=16, metadata={"help": "moments of each run in the first stage, 2 to 64"})
-    learning_rate: float = field(default=5e-4, metadata={"help": "highest of the second stage, 0.000001 to 1"})
+    learning_rate: float = field(default=1e-3, metadata={"help": "highest of the second stage, 0.000001 to 1"})
     feature_learning_rate: float = field(default=1e-3, metadata={"help": "highest of the first, 0.000001 to 1"})
     weight_decay: float = field(default=0.01, metadata={"help": "decay of AdamW, 0 to 1"})
     opening: float = field(default=1.0, metadata={"help": "weight of the mouth's opening in the first stage, 0 to 10"})
     deception: float = field(default=0.02, metadata={"help": "weight of the discriminator's word, 0 to 10; 0: none"})
     edges: float = field(default=1.0, metadata={"help": "weight of the difference of gradient maps, 0 to 10"})
-    agreement: float = field(default=0.05, metadata={"help": "weight of sync with the speech, 0 to 10"})
+    agreement: float = field(default=0.05, metadata={"help": "weight of sync and opening as they are seen, 0 to 10"})
     checkpoint_every: int = field(default=250, metadata={"help": "steps between checkpoints, 1 to 100000"})
     seed: int = field(default=0, metadata={"help": "seed of the training"})
 
@@ -274,8 +274,10 @@ def generator_losses(
         groups = made.picture.unflatten(0, (-1, GROUP))
         with placement().autocast():
             seen, heard = network.features(groups, drawn.windows[GROUP // 2 :: GROUP])
+        told, middle = network.features.told_opening(seen), slice(GROUP // 2, None, GROUP)
         losses["agreement"] = agreement_loss(seen, heard)
-        total = total + config.agreement * losses["agreement"]
+        losses["opening"] = opening_loss(told, drawn.opening[middle])
+        total = total + config.agreement * (losses["agreement"] + losses["opening"])
     if config.deception:
         with placement().autocast():
             losses["deception"] = deception_loss(discriminator(made.picture, drawn.given.landmarks).float())

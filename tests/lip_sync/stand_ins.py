@@ -178,6 +178,9 @@ class PlainFeatures(FeatureExtraction):
         level = groups[:, 2, :, y - 3 : y + 4, x - 3 : x + 4].mean(dim=(1, 2, 3))
         return model.Seen(_direction(level), ((groups * _WEIGHTS[:, None, None, None]).sum(dim=1),))
 
+    def told_opening(self, vector: Tensor) -> Tensor:
+        return vector.new_zeros(len(vector))
+
 
 class PlainGenerator(Generator):
     """The blurred picture with a spot on the mouth, as bright as what is heard is loud, and a ring of all the group."""

@@ -1,10 +1,26 @@
 """The generator and its discriminator: what goes in is what comes out, and where landmarks are counts."""
 
+import numpy as np
 import pytest
 import torch
 
-from core.lip_sync.generator import Discriminator, Generator, Given, MouthNetwork, landmark_maps
+from core.lip_sync.cartoons import cartoon
+from core.lip_sync.crops import crop_matrix, points_in_crop, rest_landmarks
+from core.lip_sync.data import openings
+from core.lip_sync.faces import face_of
+from core.lip_sync.generator import (
+    Discriminator,
+    Generator,
+    Given,
+    MouthNetwork,
+    landmark_maps,
+    mouth_flow,
+    mouth_inside,
+    opened,
+)
 from core.lip_sync.model import GROUP, FeatureExtraction
+
+CHIN = 24
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +35,7 @@ def _given(landmarks: torch.Tensor) -> Given:
 
 
 def _mouth(x: float = 64.0, y: float = 64.0) -> torch.Tensor:
-    return torch.tensor([[[x + n % 12 - 6, y] for n in range(24)] + [[x, y + 40]]])
+    return torch.tensor([[[x + n % 12 - 6, y] for n in range(24)] + [[x, y + 40]]]).float()
 
 
 def test_landmarks_are_drawn_where_they_are() -> None:
@@ -30,6 +46,62 @@ def test_landmarks_are_drawn_where_they_are() -> None:
     assert float(maps[0, 2, 70, 40]) == 1
     assert float(maps[0, 2, 30, 40]) < 1e-6
     assert float(maps[0, 0, 90, 90]) < 1e-6
+
+
+def _rest() -> torch.Tensor:
+    face = face_of(cartoon(1)[1][:, :2])
+    return torch.from_numpy(points_in_crop(rest_landmarks(face), crop_matrix(face)))[None]
+
+
+def test_a_mouth_opens_as_far_as_it_is_told_to() -> None:
+    rest = _rest().numpy().repeat(2, axis=0)
+    opening = torch.tensor([0.0, 0.4])
+
+    open_ones = opened(torch.from_numpy(rest), opening)
+
+    torch.testing.assert_close(open_ones[0], torch.from_numpy(rest[0]))
+    np.testing.assert_allclose(openings(open_ones.numpy()) - openings(rest), opening.numpy(), atol=0.02)
+    assert float(open_ones[1, CHIN, 1] - rest[1, CHIN, 1]) > 3
+
+
+def test_the_reference_follows_the_landmarks_and_nothing_else_moves() -> None:
+    """So a picture of shut lips, drawn to an open mouth, has its lips where the landmarks are."""
+    rest = _rest()
+    wide = opened(rest, torch.tensor([0.5]))
+
+    flow = mouth_flow(wide, rest, 128)
+
+    for point in (3, 9, 24):  # under the lower lip, above the upper one, the chin
+        x, y = (round(float(v)) for v in wide[0, point])
+        torch.testing.assert_close(128 * flow[0, :, y, x], (rest - wide)[0, point], atol=1.0, rtol=0)
+    assert float(128 * flow[0, :, :8].abs().max()) < 0.5
+    torch.testing.assert_close(mouth_flow(rest, rest, 128), torch.zeros(1, 2, 128, 128))
+
+
+def test_the_inside_of_a_mouth_is_what_lies_between_its_lips() -> None:
+    rest = _rest()
+    wide = opened(rest, torch.tensor([0.5]))
+    x, top, bottom = (float(wide[0, n, axis]) for n, axis in ((15, 0), (21, 1), (15, 1)))
+
+    inside = mouth_inside(wide, 128)[0, 0]
+
+    assert bottom - top > 8
+    assert float(inside[round((top + bottom) / 2), round(x)]) > 0.9
+    assert max(float(inside[row, round(x)]) for row in (round(top) - 4, round(bottom) + 4)) < 0.05
+    assert float(mouth_inside(rest, 128).sum()) < 0.2 * float(inside.sum())
+
+
+@torch.no_grad()
+def test_the_landmarks_go_where_the_sound_says(network: MouthNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, drawn = _given(_mouth()), []
+    monkeypatch.setattr(network.generator, "forward", lambda given, *_: drawn.append(given.landmarks))
+
+    for told in (0.0, 2.0):
+        monkeypatch.setattr(network.features, "told_opening", lambda heard, told=told: torch.full((len(heard),), told))
+        network(torch.rand(1, GROUP, 3, 128, 128), torch.zeros(1, 20, 20), given)
+
+    torch.testing.assert_close(drawn[0], given.landmarks)
+    torch.testing.assert_close(drawn[1], opened(given.landmarks, torch.tensor([0.4])))
 
 
 @torch.no_grad()

@@ -79,9 +79,9 @@ def test_the_lips_weigh_five_times_what_is_far_from_them() -> None:
 
     weight = mouth_weight(landmarks, 128)
 
-    assert abs(float(weight[0, 0, 64, 64]) - 5) < 0.05
-    assert abs(float(weight[0, 0, 64, 84]) - (1 + 4 * math.exp(-0.5))) < 0.05
-    assert float(weight[0, 0, 0, 0]) < 1.01
+    assert abs(float(weight[0, 0, 64, 64]) - 10) < 0.1
+    assert abs(float(weight[0, 0, 64, 84]) - (1 + 9 * math.exp(-0.5))) < 0.1
+    assert float(weight[0, 0, 0, 0]) < 1.02
 
 
 def test_the_discriminator_and_the_generator_want_opposite_things() -> None:
