@@ -1,12 +1,13 @@
 """Libraries of videos, segments, tracks and concepts: rows with one vector each, found by likeness.
 
-`open_library` is the door; what comes back keeps to the `Library` protocol, whatever engine stands behind it (today
-LanceDB, in `core.store.lance`). Importing this package loads no engine.
+`open_library` is the door; what comes back keeps to the `Library` protocol, whatever engine stands behind it: LanceDB
+(`core.store.lance`) for folders and object storage, Milvus (`core.store.milvus`) for a cluster that answers one query
+together. Importing this package loads no engine. `core.store.migration` copies a library from one to the other.
 """
 
 from core.store.library import Kind, Library, open_library, other_versions, remove_version
 from core.store.record import EncoderVersion, Match, Record
-from core.store.settings import read_setting, write_setting
+from core.store.settings import read_setting, read_settings, write_setting
 
 __all__ = [
     "EncoderVersion",
@@ -17,6 +18,7 @@ __all__ = [
     "open_library",
     "other_versions",
     "read_setting",
+    "read_settings",
     "remove_version",
     "write_setting",
 ]

@@ -55,7 +55,7 @@ from core.store.lance_rows import (
     vectors_of,
 )
 from core.store.lance_tables import connect, open_or_make, table_names
-from core.store.library import SHORTLIST, Kind
+from core.store.library import HOW_TO_ADD, SHORTLIST, Kind
 from core.store.record import EncoderVersion, Match, Record
 
 KEEP_VERSIONS_FOR = timedelta(minutes=10)
@@ -72,12 +72,6 @@ _REFINE = 20
 _ALL_CELLS = 2**16
 """More than an index ever has, also after the engine has split large cells."""
 _IDS_AT_ONCE = 1000
-_HOW_TO_ADD = {
-    "videos": "python -m core.video_search add",
-    "segments": "python -m core.video_search add",
-    "tracks": "python -m core.music_matching add",
-    "concepts": "python -m core.personal_video concept add",
-}
 _log = logging.getLogger(__name__)
 
 
@@ -274,13 +268,13 @@ def open_table(address: str | Path, kind: Kind, encoder: EncoderVersion, create:
     place = resolve(address)
     name = table_name(kind, encoder)
     if not holds_something(place) and not create:
-        raise LibraryNotFoundError(f"There is no library at {place}; make it with `{_HOW_TO_ADD[kind]} {place} …`.")
+        raise LibraryNotFoundError(f"There is no library at {place}; make it with `{HOW_TO_ADD[kind]} {place} …`.")
     with told_as_store_error(place):
         connection = connect(place)
         if name not in table_names(connection) and not create:
             raise LibraryNotFoundError(
                 f"The library {place} has no {kind} of the encoder {encoder}; add them with"
-                f" `{_HOW_TO_ADD[kind]} {place} …`."
+                f" `{HOW_TO_ADD[kind]} {place} …`."
             )
     table = patiently(place, lambda: open_or_make(connection, place, name, table_schema(kind, encoder)))
     if encoder_of(table.schema) != (kind, encoder):

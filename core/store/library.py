@@ -2,15 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.store.address import is_milvus, resolve
 from core.store.record import EncoderVersion, Match, Record
 
 Kind = Literal["videos", "segments", "tracks", "concepts"]
 """Segments are windows of 32 seconds of videos, many of one video."""
+
+HOW_TO_ADD = {
+    "videos": "python -m core.video_search add",
+    "segments": "python -m core.video_search add",
+    "tracks": "python -m core.music_matching add",
+    "concepts": "python -m core.personal_video concept add",
+}
+"""The command that makes a library of a kind."""
 
 SHORTLIST = 200
 """How many of the nearest codes are ordered by cosine. Measured at 100,000 rows of 4096 synthetic numbers and bits: the
@@ -27,7 +36,7 @@ class Library(Protocol):
 
     @property
     def address(self) -> str:
-        """The folder, or the address on object storage."""
+        """The folder, or the address on object storage or of a Milvus server."""
 
     @property
     def kind(self) -> Kind:
@@ -41,23 +50,26 @@ class Library(Protocol):
         """Store records; one whose id is there already replaces the old one. Return how many were new.
 
         All of them are stored, or none. Once this has returned they are acknowledged: a process killed at any later
-        moment loses none of them. Of several records with one id the last counts.
+        moment loses none of them. Of several records with one id the last counts. On Milvus, which has no
+        transactions, both hold of portions of 32 MB, written one after the other, and where several processes add the
+        same new records at the same moment, each row is there once, but more than one of them may count it as new.
 
         Raises:
-            ParameterError: a vector or a code is missing or has the wrong shape, or a vector is zero or not finite.
+            ParameterError: a vector or a code is missing or has the wrong shape, a vector is zero or not finite, or a
+                record is larger than the engine takes.
         """
 
     def find(self, vector: NDArray[np.floating], top: int = 5, tags: Sequence[str] = ()) -> list[Match]:
         """The ``top`` records nearest to a vector by cosine, best first, equals by id.
 
-        Exact below 5000 rows, and for vectors of fewer than 2048 numbers at any size. From 5000 rows on, longer vectors
-        are looked up in an approximate index, and the best candidates, more than twenty for each wanted, are ordered
-        by their exact cosines: a near row may be missed (`core.store.lance` tells how seldom), but a similarity is
-        never wrong, and rows that the index does not know yet are all looked at.
+        Exact on Milvus, and on LanceDB below 5000 rows, and for vectors of fewer than 2048 numbers at any size. From
+        5000 rows on, LanceDB looks longer vectors up in an approximate index, and the best candidates, more than twenty
+        for each wanted, are ordered by their exact cosines: a near row may be missed (`core.store.lance` tells how
+        seldom), but a similarity is never wrong, and rows that the index does not know yet are all looked at.
 
         Args:
             vector: (dimensions,), any length but zero.
-            top: at least 1.
+            top: at least 1; on Milvus at most 16,383.
             tags: only records that carry all of these.
 
         Raises:
@@ -118,20 +130,21 @@ def open_library(address: str | Path, kind: Kind, encoder: EncoderVersion, creat
     """Open the library of one kind and one encoder version, or make it.
 
     Args:
-        address: a folder, or an address on object storage such as ``s3://bucket/prefix``. Endpoint, region and keys
-            come from the standard ``AWS_*`` environment variables, never from the address.
+        address: a folder, or an address on object storage such as ``s3://bucket/prefix``, both held by LanceDB; or
+            ``milvus://host:port/prefix``, held by a Milvus cluster. Endpoint, region and keys come from the standard
+            ``AWS_*`` environment variables, and from ``MILVUS_*`` (`core.store.milvus_tables`), never from the address.
         kind: what the records are; libraries of all kinds may share an address.
         encoder: what made the vectors; each version has its own table, so two versions are never mixed.
         create: make the library, and its folder, when there is none.
 
     Raises:
         LibraryNotFoundError: there is none, and ``create`` is False.
-        ParameterError: the address is not one that can be opened, or holds a password.
+        ParameterError: the address is not one that can be opened, or holds a password; or it is one of Milvus, and
+            pymilvus is not installed.
         StoreError: the address is a file or a folder of other things, or the library there cannot be read.
     """
-    from core.store.lance import open_table
-
-    return open_table(address, kind, encoder, create)
+    library: Library = _engine(address).open_table(address, kind, encoder, create)
+    return library
 
 
 def other_versions(address: str | Path, kind: Kind, than: EncoderVersion | None = None) -> dict[EncoderVersion, int]:
@@ -145,9 +158,8 @@ def other_versions(address: str | Path, kind: Kind, than: EncoderVersion | None 
     Raises:
         StoreError: the library cannot be read.
     """
-    from core.store.lance import table_sizes
-
-    sizes = {version: rows for version, rows in table_sizes(address, kind).items() if rows and version != than}
+    found: dict[EncoderVersion, int] = _engine(address).table_sizes(address, kind)
+    sizes = {version: rows for version, rows in found.items() if rows and version != than}
     return dict(sorted(sizes.items(), key=lambda item: (-item[1], str(item[0]))))
 
 
@@ -160,6 +172,15 @@ def remove_version(address: str | Path, kind: Kind, encoder: EncoderVersion) -> 
     Raises:
         StoreError: the library cannot be read or written.
     """
-    from core.store.lance import drop_table
+    return bool(_engine(address).drop_table(address, kind, encoder))
 
-    return drop_table(address, kind, encoder)
+
+def _engine(address: str | Path) -> Any:
+    """The module of the engine that an address belongs to; each has `open_table`, `table_sizes` and `drop_table`."""
+    if is_milvus(resolve(address)):
+        from core.store import milvus
+
+        return milvus
+    from core.store import lance
+
+    return lance

@@ -14,6 +14,8 @@ from core.errors import ParameterError
 _NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 _SHORTEST_VECTOR = 1e-12
 """A vector of smaller length has no direction worth keeping."""
+_UNIT_TOLERANCE = float(np.finfo(np.float32).eps)
+"""Rounding every number of a unit vector to float32 changes its length by half of it at most."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class EncoderVersion:
         return f"{self.name} {self.version}"
 
     def unit_vector(self, vector: NDArray[np.floating] | None, whose: str) -> NDArray[np.float32]:
-        """The vector at length 1, (dimensions,) float32.
+        """The vector at length 1, (dimensions,) float32; one that has this length already stays as it is, bit by bit.
 
         Args:
             vector: (dimensions,), any length but zero.
@@ -70,6 +72,8 @@ class EncoderVersion:
         largest = float(np.abs(values).max())
         if largest < _SHORTEST_VECTOR:
             raise ParameterError(f"The vector of {whose} is zero and points nowhere; describe it again.")
+        if getattr(vector, "dtype", None) == np.float32 and abs(np.linalg.norm(values) - 1) <= _UNIT_TOLERANCE:
+            return values.astype(np.float32)
         values = values / largest
         return (values / np.linalg.norm(values)).astype(np.float32)
 

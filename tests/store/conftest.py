@@ -10,14 +10,22 @@ import pytest
 from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
+from core.store.milvus_tables import connect, prefix_of
+from tests.store.milvus_server import running_milvus
 from tests.store.writer import Writer
 
-ENGINES = ("folder", "s3")
+ENGINES = ("folder", "s3", "milvus")
 
 
 @pytest.fixture(params=ENGINES)
 def address(request: pytest.FixtureRequest) -> str:
     """An address at which no library is yet, on each engine in turn."""
+    return str(request.getfixturevalue(f"{request.param}_address"))
+
+
+@pytest.fixture(params=("folder", "s3"))
+def lance_address(request: pytest.FixtureRequest) -> str:
+    """The same, where LanceDB is the engine."""
     return str(request.getfixturevalue(f"{request.param}_address"))
 
 
@@ -58,6 +66,25 @@ def s3_server() -> Iterator[None]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         yield
         server.stop()
+
+
+@pytest.fixture
+def milvus_address(milvus_server: str) -> Iterator[str]:
+    """A prefix of its own on the server; what a test made there is dropped after it."""
+    address = f"milvus://{milvus_server}/t{uuid4().hex}"
+    yield address
+    client = connect(address)
+    for name in client.list_collections():
+        if name.startswith(prefix_of(address)):
+            client.drop_collection(name)
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """``host:port`` of a real Milvus on loopback, started once a session with its data in a folder that is deleted."""
+    folder = tmp_path_factory.mktemp("milvus")
+    with running_milvus(folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -26,11 +26,11 @@ def film(number: int, tags: tuple[str, ...] = ()) -> Record:
     return replace(plain, vector=subject + plain.vector * (0.2 + 0.001 * (number // 80)))
 
 
-def test_the_approximate_index_finds_what_is_there_now(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_approximate_index_finds_what_is_there_now(lance_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that it knows and rows that it does not, changed and removed ones; with tags and without."""
     monkeypatch.setattr(lance_engine, "MANY_UNINDEXED", 500)
     monkeypatch.setattr(lance_engine, "LONG_VECTOR", LONG.dimensions)
-    library = open_library(address, "videos", LONG)
+    library = open_library(lance_address, "videos", LONG)
     films = {record_id(number): film(number, ("even",) * (number % 20 == 0)) for number in range(800)}
 
     def agrees() -> bool:
@@ -42,7 +42,8 @@ def test_the_approximate_index_finds_what_is_there_now(address: str, monkeypatch
         )
 
     library.add(films.values())
-    table = lancedb.connect(address, storage_options=storage_options(address)).open_table(table_name("videos", LONG))
+    connection = lancedb.connect(lance_address, storage_options=storage_options(lance_address))
+    table = connection.open_table(table_name("videos", LONG))
     (index,) = table.list_indices()
     assert index.index_type == "IvfRq" and index.num_unindexed_rows == 0 and agrees()
     changes = [replace(films[record_id(n)], vector=film(n + 10).vector) for n in range(0, 200, 10)]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import LibraryNotFoundError, ParameterError, RecordNotFoundError, StoreError
 from core.store import EncoderVersion, Library, Record, open_library, other_versions
+from core.store.address import is_milvus
 from tests.store.makers import ENCODER, direction, record, record_id
 from tests.store.oracle import nearest, told
 from tests.store.writer import BATCH, Writer
@@ -183,11 +184,14 @@ class TestLibrary:
     def test_three_processes_that_upsert_the_same_new_keys_make_no_duplicates(
         self, library: Library, writers: list[Writer]
     ) -> None:
+        """Where the engine has transactions, each key is counted as new by one of them; on Milvus by one or more."""
+        most = 60 if is_milvus(library.address) else 20
         for first in range(0, 80, 20):
             for writer in writers:
                 writer.tell("upsert", library.address, first, first + 20)
-            assert sum(writer.hear() for writer in writers) == 20
+            assert 20 <= sum(writer.hear() for writer in writers) <= most
             assert len(library) == first + 20
+        assert library.add([record(number) for number in range(81)]) == 1
         assert_each_once(library)
 
     def test_processes_killed_while_adding_lose_nothing_acknowledged(

@@ -103,11 +103,11 @@ def test_removing_alone_is_tidied_too(library: Library, monkeypatch: pytest.Monk
 
 
 def test_with_an_index_the_nearest_are_still_those_of_a_brute_force_search(
-    address: str, monkeypatch: pytest.MonkeyPatch
+    lance_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the making of the index, rows it does not know, changed and removed rows, and its bringing up to date."""
     monkeypatch.setattr(lance_engine, "MANY_UNINDEXED", 400)
-    library = open_library(address, "videos", ENCODER)
+    library = open_library(lance_address, "videos", ENCODER)
     films = {record_id(number): record(number, tags=("third",) * (number % 3 == 0)) for number in range(1000)}
 
     def agrees() -> bool:
@@ -119,7 +119,8 @@ def test_with_an_index_the_nearest_are_still_those_of_a_brute_force_search(
         )
 
     library.add(films.values())
-    table = lancedb.connect(address, storage_options=storage_options(address)).open_table(table_name("videos", ENCODER))
+    connection = lancedb.connect(lance_address, storage_options=storage_options(lance_address))
+    table = connection.open_table(table_name("videos", ENCODER))
     (index,) = table.list_indices()
     assert index.num_unindexed_rows == 0 and agrees()
     changes = [replace(record(number), vector=direction(number + 7000)) for number in range(490, 510)]

@@ -92,3 +92,10 @@ def test_object_storage_is_told_by_the_environment_and_folders_need_nothing(monk
     remote = {"endpoint": "https://objects.example", "allow_http": "false", "region": "eu-central-1"}
     assert storage_options("s3://films/library") == remote
     assert storage_options("/films") == {}
+
+
+@given(st.lists(st.floats(-1, 1), min_size=9, max_size=9).filter(lambda values: max(map(abs, values)) > 1e-3))
+def test_a_vector_that_comes_from_a_library_goes_into_another_bit_by_bit(values: list[float]) -> None:
+    encoder = EncoderVersion("colours", "1", 9)
+    unit = encoder.unit_vector(np.array(values), "the example")
+    assert encoder.unit_vector(unit, "the example").tobytes() == unit.tobytes()

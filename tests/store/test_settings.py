@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given
 
 from core.errors import LibraryNotFoundError, ParameterError, StoreError
-from core.store import open_library, other_versions, read_setting, remove_version, write_setting
+from core.store import open_library, other_versions, read_setting, read_settings, remove_version, write_setting
 from core.store import settings as engine
 from core.store.address import holds_something
 from tests.store.makers import ENCODER, HASHING, hashed, record
@@ -23,6 +23,7 @@ class TestSettings:
         write_setting(address, "model", "2")
         write_setting(address, "other", "")
         assert [read_setting(address, key) for key in ("model", "other", "none")] == ["2", "", None]
+        assert read_settings(address) == {"model": "2", "other": ""}
 
     @hypothesis.settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(TEXT, TEXT)
