@@ -11,14 +11,16 @@ from core.errors import ParameterError
 from core.lip_sync import LipSync, SyncConfig, SyncRequest
 from core.lip_sync.finish import FinishConfig
 from core.lip_sync.results import LipSyncResult
+from core.lip_sync.speaking import Voices
 from core.lip_sync.tracks import FollowConfig
 from core.lip_sync.training_commands import add_training_commands
-from core.lip_sync.voices import VoiceConfig, languages, speak, variants
+from core.lip_sync.voices import VoiceConfig
 from core.media import AudioClip, write_audio
+from core.weights.plan import plan_before_loading
 
 
 def inspect(arguments: argparse.Namespace) -> Answer:
-    """Say which faces a film has, and when."""
+    """Say which faces a film has, and when, how its own sound goes with them, and how long a render will take."""
     found = LipSync(_config(arguments), arguments.cache).inspect(arguments.face, progress_line())
     faces = [{name: value for name, value in asdict(face).items() if name != "thumbnail"} for face in found.faces]
     rest = {name: value for name, value in asdict(found).items() if name not in ("faces", "frames_without_face")}
@@ -32,16 +34,18 @@ def sync(arguments: argparse.Namespace) -> Answer:
 
 def say(arguments: argparse.Namespace) -> Answer:
     """Let a face say a text."""
-    spoken = speak(arguments.text, from_flags(arguments, VoiceConfig))
+    spoken = Voices().speak(arguments.text, from_flags(arguments, VoiceConfig))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "speech.wav"
         write_audio(file, AudioClip(spoken.wave[:, None], spoken.sample_rate))
-        return _synced(arguments, file)
+        return _synced(arguments, file) | {"voice": spoken.voice}
 
 
 def voices(arguments: argparse.Namespace) -> Answer:
-    """List the languages and variants that `say` speaks."""
-    return {"results": [{"id": code, "name": name} for code, name in languages()], "variants": list(variants())}
+    """List the languages and variants that `say` speaks on this profile, and who speaks each language."""
+    known = Voices()
+    rows = [{"id": code, "name": name, "voice": who} for code, name, who in known.languages()]
+    return {"results": rows, "variants": list(known.variants())}
 
 
 def _synced(arguments: argparse.Namespace, speech: Path | None) -> Answer:
@@ -98,15 +102,22 @@ def _show_faces(answer: Answer) -> str:
     ]
     missing = len(answer["frames_without_face"])
     lines.append(f"{answer['frame_count']} pictures, {missing} without a face, {answer['frame_rate']:.3f} a second")
+    own = answer["sync_unmeasured"] or (
+        f"offset {answer['av_offset_frames']:+d} frames, confidence {answer['sync_confidence']:.2f}"
+    )
+    lines.append(f"its own sound: {own}")
+    whole = f", {answer['estimate_s']:.1f} s for all of it" if answer["estimate_s"] else ""
+    lines.append(f"a render takes about {answer['seconds_a_second']:.1f} s for each second{whole}")
     return "\n".join(lines)
 
 
 def _show_synced(answer: Answer) -> str:
-    made = LipSyncResult(**{name: value for name, value in answer.items() if name != "results"})
+    made = LipSyncResult(**{name: value for name, value in answer.items() if name not in ("results", "voice")})
+    voice = f", spoken by {answer['voice']}" if "voice" in answer else ""
     covered = f", {len(made.frames_covered)} with a covered mouth" if made.frames_covered else ""
     offset = "not told" if made.av_offset_frames is None else f"{made.av_offset_frames:+d} frames"
     return (
-        f"{made.out}\n{made.frames_changed} of {made.frame_count} pictures changed{covered}, "
+        f"{made.out}{voice}\n{made.frames_changed} of {made.frame_count} pictures changed{covered}, "
         f"in {made.seconds_taken:.1f} s; offset {offset}, confidence {made.sync_confidence:.2f}"
     )
 
@@ -142,8 +153,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _show_voices(answer: Answer) -> str:
-    return "\n".join(f"{row['id']:10} {row['name']}" for row in answer["results"])
+    lines = [f"{row['id']:10} {row['name']} ({row['voice']})" for row in answer["results"]]
+    return "\n".join([*lines, f"variants: {', '.join(answer['variants'])}"])
 
 
 if __name__ == "__main__":
-    sys.exit(run(parser()))
+    sys.exit(run(parser(), before=lambda: plan_before_loading(["lip_sync"])))

@@ -1,6 +1,6 @@
 """From a face and speech to a film in which the mouth says that speech (METHODS 4).
 
-    inspect   the film's faces, before anything is decided
+    inspect   the film's faces, how its own sound goes with them, and how long a render will take
     sync      new mouths for the chosen faces, laid into the film, with the speech as its sound
 
 The job has three stages, each of which reads the film from start to end: faces are followed (`following`), mouths are
@@ -29,6 +29,8 @@ from core.lip_sync.job import Job, check_drawn, timelines
 from core.lip_sync.network import fingerprint, load_network
 from core.lip_sync.new_film import Laying, measured, write_film
 from core.lip_sync.new_mouths import make_mouths
+from core.lip_sync.own_sound import OwnSound
+from core.lip_sync.pace import Pace
 from core.lip_sync.remembering import MouthStore, remembered_tracks
 from core.lip_sync.request import DrawnMouth, SyncRequest, chosen_tracks
 from core.lip_sync.results import FaceSummary, Inspection, LipSyncResult
@@ -67,6 +69,7 @@ class LipSync:
         cache: folder for what may be used again; None: a temporary one for each job.
         network: makes the mouths; None: the trained one, which is loaded when it is first needed.
         finder: opens what finds the faces of a picture.
+        pace: how long mouths are expected to take; None: as on two cores.
     """
 
     def __init__(
@@ -75,8 +78,9 @@ class LipSync:
         cache: Path | None = None,
         network: MouthNetwork | None = None,
         finder: Callable[[], FaceFinder] = FaceFinder,
+        pace: Pace | None = None,
     ) -> None:
-        self.config, self.cache = config or SyncConfig(), cache
+        self.config, self.cache, self.pace = config or SyncConfig(), cache, pace or Pace()
         self._given, self._finder = network, finder
 
     @cached_property
@@ -84,7 +88,7 @@ class LipSync:
         return self._given or load_network()
 
     def inspect(self, path: str | Path, progress: Progress = silent) -> Inspection:
-        """Follow the faces of a film.
+        """Follow the faces of a film, and measure how its own sound goes with the one that is there longest.
 
         Raises:
             MediaError: it cannot be read.
@@ -93,7 +97,8 @@ class LipSync:
         info = probe(path, self.config.limits)
         with self._folder() as folder:
             faces = self._faces(path, folder, progress)
-        return _inspection(info, faces)
+        own = OwnSound.of(info, faces, lambda: self._network, self.config.limits)
+        return _inspection(info, faces, self.pace, own)
 
     def sync(self, request: SyncRequest, out: str | Path, progress: Progress = silent) -> LipSyncResult:
         """Write the film in which the chosen faces say the speech.
@@ -202,7 +207,7 @@ def _result(
     )
 
 
-def _inspection(info: MediaInfo, faces: FaceTracks) -> Inspection:
+def _inspection(info: MediaInfo, faces: FaceTracks, pace: Pace, own: OwnSound) -> Inspection:
     def time_s(frame: int) -> float:
         return float(faces.times_s[min(frame, len(faces.times_s) - 1)])
 
@@ -224,4 +229,9 @@ def _inspection(info: MediaInfo, faces: FaceTracks) -> Inspection:
         faces=tuple(summaries),
         frames_without_face=faces.frames_without_face,
         cuts=faces.cuts,
+        seconds_a_second=round(pace.a_second(info), 2),
+        estimate_s=0.0 if info.is_still else round(pace.picture_s(info) * faces.frame_count, 1),
+        av_offset_frames=own.reading.av_offset_frames if own.reading else None,
+        sync_confidence=own.reading.confidence if own.reading else 0.0,
+        sync_unmeasured=own.unmeasured,
     )

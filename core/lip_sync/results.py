@@ -37,6 +37,12 @@ class Inspection:
         faces: in the order in which they appear.
         frames_without_face: numbers of pictures in which none was found.
         cuts: numbers of the pictures with which a new shot begins.
+        seconds_a_second: how long a render is expected to take for each second of the new film, where one face speaks.
+        estimate_s: the same for a film as long as this one; 0 for a still picture.
+        av_offset_frames: of the film's own sound against its own mouths, as in `LipSyncResult`; None where it was not
+            measured.
+        sync_confidence: how sure that is.
+        sync_unmeasured: why there is no offset, as a sentence; empty where there is one.
     """
 
     path: str
@@ -46,6 +52,11 @@ class Inspection:
     faces: tuple[FaceSummary, ...]
     frames_without_face: tuple[int, ...]
     cuts: tuple[int, ...]
+    seconds_a_second: float
+    estimate_s: float
+    av_offset_frames: int | None = None
+    sync_confidence: float = 0.0
+    sync_unmeasured: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ Here such a phone begins where the sound before it ends, at most 80 ms earlier: 
 """
 
 import ctypes
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from core.errors import CoreError, ParameterError, check_ranges
 from core.lip_sync.articulation import SILENCE, Phone
 
+ESPEAK = "espeak-ng"
 Wave = NDArray[np.float32]
 
 MOST_CHARACTERS = 5000
@@ -37,10 +39,15 @@ _STRESS = "ˈˌ"
 _MARKS = ("Lm", "Mn", "Sk")
 """Categories of characters that say how the letter before them is spoken."""
 
+_PAUSES, _CLOSING, _TAIL = ",;:.!?…—", "\"'”’»)]} \t\r\n", 64
+_ABBREVIATED = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|St|Prof|Jr|Sr|[A-HJ-Z])\.$")
+_OTHER_LANGUAGE = re.compile(r"\([a-z-]+\)")
+"""What espeak-ng writes before a word that it takes for a foreign one, and behind it."""
+
 _LOCK = threading.RLock()
 _SYNCHRONOUS, _PHONEME_EVENTS, _IPA, _DO_NOT_EXIT = 2, 0x0001, 0x0002, 0x8000
 _RATE, _PITCH = 1, 3
-_UTF8, _BY_CHARACTER = 1, 1
+_UTF8, _BY_CHARACTER, _AS_IPA = 1, 1, 0x02
 _LIST_ENDS, _PHONEME = 0, 7
 
 
@@ -94,9 +101,10 @@ class VoiceConfig:
     variant: str = field(default="", metadata={"help": "a name of variants(), or nothing for the plain voice"})
     rate_wpm: int = field(default=160, metadata={"help": "how fast, 80 to 450 words a minute"})
     pitch: int = field(default=50, metadata={"help": "how high, 0 to 99; 50 is the voice's own"})
+    seed: int = field(default=0, metadata={"help": "of a neural voice, which never says a text twice alike"})
 
     def __post_init__(self) -> None:
-        check_ranges(self, ("rate_wpm", 80, 450), ("pitch", 0, 99))
+        check_ranges(self, ("rate_wpm", 80, 450), ("pitch", 0, 99), ("seed", 0, 2**32 - 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,11 +116,13 @@ class Spoken:
         sample_rate: of ``wave``, in Hz.
         phones: what is heard when, in the International Phonetic Alphabet, with marks of stress and length; from 0 to
             the end of ``wave`` without a gap.
+        voice: who said it.
     """
 
     wave: Wave
     sample_rate: int
     phones: tuple[Phone, ...]
+    voice: str = ESPEAK
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,7 @@ def _library() -> _Library:
     except OSError as error:
         raise CoreError(f"espeak-ng cannot be opened ({error}); install espeakng-loader again.") from error
     functions.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
+    functions.espeak_TextToPhonemes.restype = ctypes.c_char_p
     options = _DO_NOT_EXIT | _PHONEME_EVENTS | _IPA
     sample_rate = functions.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), options)
     if sample_rate <= 0:
@@ -213,11 +224,8 @@ def speak(text: str, voice: VoiceConfig | None = None) -> Spoken:
         CoreError: espeak-ng cannot be opened.
     """
     voice = voice or VoiceConfig()
-    if all(not letter.isprintable() or letter.isspace() or category(letter)[0] == "P" for letter in text):
-        raise ParameterError(f"Nothing in the text {text[:40]!r} is spoken; write words.")
-    if len(text) > MOST_CHARACTERS:
-        raise ParameterError(f"The text has {len(text)} characters; give at most {MOST_CHARACTERS} at a time.")
-    name = _voice_name(voice)
+    _check(text)
+    name = voice_name(voice)
     with _LOCK:
         sample_rate = _library().sample_rate
         wave, starts = _synthesised(text, name, voice)
@@ -227,8 +235,64 @@ def speak(text: str, voice: VoiceConfig | None = None) -> Spoken:
     return Spoken(wave, sample_rate, phones)
 
 
-def _voice_name(voice: VoiceConfig) -> str:
-    """What espeak-ng calls a voice, "gmw/en-US+f2"."""
+def clauses(text: str, language: str = "en-us") -> list[tuple[str, str]]:
+    """What espeak-ng would say, in writing.
+
+    Args:
+        text: as for `speak`.
+        language: a code that `languages` names.
+
+    Returns:
+        For each clause its words in the International Phonetic Alphabet, with stress, and the mark of punctuation that
+        it ends with: one of ``,;:.!?…—``, or nothing.
+
+    Raises:
+        ParameterError, CoreError: as `speak`.
+    """
+    _check(text)
+    name = voice_name(VoiceConfig(language))
+    written = text.replace("\0", " ").encode("utf-8", "replace")
+    held = ctypes.create_string_buffer(written)
+    begin, found = ctypes.addressof(held), []
+    here = ctypes.c_void_p(begin)
+    with _LOCK:
+        functions = _library().functions
+        _choose(functions, name)
+        while here.value is not None:
+            said = functions.espeak_TextToPhonemes(ctypes.byref(here), _UTF8, _AS_IPA).decode("utf-8", "ignore")
+            # It has read one character beyond the clause, unless the text ends.
+            ended = here.value is None
+            read = written if here.value is None else written[: here.value - begin]
+            tail = read[-_TAIL:].decode("utf-8", "ignore")
+            found.append((_OTHER_LANGUAGE.sub("", said).strip(), _mark(tail if ended else tail[:-1])))
+    return [(said, mark) for said, mark in found if said]
+
+
+def _mark(read: str) -> str:
+    """The mark of punctuation that what was read ends with; the dot of an abbreviation is none."""
+    read = read.rstrip(_CLOSING)
+    return read[-1] if read and read[-1] in _PAUSES and not _ABBREVIATED.search(read) else ""
+
+
+def _check(text: str) -> None:
+    if all(not letter.isprintable() or letter.isspace() or category(letter)[0] == "P" for letter in text):
+        raise ParameterError(f"Nothing in the text {text[:40]!r} is spoken; write words.")
+    if len(text) > MOST_CHARACTERS:
+        raise ParameterError(f"The text has {len(text)} characters; give at most {MOST_CHARACTERS} at a time.")
+
+
+def _choose(functions: ctypes.CDLL, name: str) -> None:
+    """Let a voice speak from now on; to be called with the lock held."""
+    if functions.espeak_SetVoiceByName(name.encode()) != 0:
+        raise CoreError(f"espeak-ng cannot speak {name}; choose another language, or install espeakng-loader again.")
+
+
+def voice_name(voice: VoiceConfig) -> str:
+    """What espeak-ng calls a voice, such as "gmw/en-US+f2".
+
+    Raises:
+        ParameterError: language or variant are unknown.
+    """
     ranked = sorted((priority, code, file) for _, file, codes in _voices() for priority, code in codes)
     names = {code: file for _, code, file in reversed(ranked)}
     for what, name, known in (("language", voice.language, {*names}), ("variant", voice.variant, {"", *variants()})):
@@ -256,8 +320,7 @@ def _synthesised(text: str, name: str, voice: VoiceConfig) -> tuple[Wave, list[t
         return 0
 
     functions.espeak_SetSynthCallback(collect)
-    if functions.espeak_SetVoiceByName(name.encode()) != 0:
-        raise CoreError(f"espeak-ng cannot speak {name}; choose another language, or install espeakng-loader again.")
+    _choose(functions, name)
     functions.espeak_SetParameter(_RATE, voice.rate_wpm, 0)
     functions.espeak_SetParameter(_PITCH, voice.pitch, 0)
     written = text.replace("\0", " ").encode("utf-8", "replace") + b"\0"

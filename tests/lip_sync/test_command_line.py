@@ -50,6 +50,9 @@ def test_inspect_lists_faces_and_when_they_are_there(command: Command, tmp_path:
     assert all(80 < face["width_px"] < 200 and face["start_s"] == 0 for face in answer["results"])
     _, shown, _ = command("inspect", tmp_path / "two.mp4")
     assert "face 1: 0.00 to 0.20 s" in shown and "6 pictures, 0 without a face, 25.000 a second" in shown
+    assert answer["av_offset_frames"] is None and answer["sync_unmeasured"] == "The film has no sound."
+    assert answer["estimate_s"] == pytest.approx(6 / 25 * answer["seconds_a_second"], abs=0.06)
+    assert "its own sound: The film has no sound." in shown and "a render takes about" in shown
 
 
 def test_sync_with_a_drawn_mouth_writes_the_film_and_says_what_it_did(

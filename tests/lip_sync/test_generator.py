@@ -74,7 +74,7 @@ def test_the_reference_follows_the_landmarks_and_nothing_else_moves() -> None:
     for point in (3, 9, 24):  # under the lower lip, above the upper one, the chin
         x, y = (round(float(v)) for v in wide[0, point])
         torch.testing.assert_close(128 * flow[0, :, y, x], (rest - wide)[0, point], atol=1.0, rtol=0)
-    assert float(128 * flow[0, :, :8].abs().max()) < 0.5
+    assert float(128 * flow.abs().max()) > 12 > 12 * float(128 * flow[0, :, 0].abs().max())
     torch.testing.assert_close(mouth_flow(rest, rest, 128), torch.zeros(1, 2, 128, 128))
 
 

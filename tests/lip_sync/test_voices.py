@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import ParameterError
 from core.lip_sync.articulation import SILENCE, Phone
-from core.lip_sync.voices import MOST_CHARACTERS, Spoken, VoiceConfig, languages, speak, variants
+from core.lip_sync.voices import MOST_CHARACTERS, Spoken, VoiceConfig, clauses, languages, speak, variants
 
 GREETINGS = {
     "fr": "Bonjour, un pain.",
@@ -106,6 +106,32 @@ class TestSpeak:
             speak("a" * (MOST_CHARACTERS + 1))
         longest = speak("ma " * (MOST_CHARACTERS // 3), VoiceConfig(rate_wpm=450))
         assert len(phone_named(longest, "m")) == MOST_CHARACTERS // 3
+
+
+class TestClauses:
+    def test_each_clause_comes_with_its_words_and_the_mark_it_ends_with(self) -> None:
+        told = clauses('Good morning, papa! He said: "Go home." Why… now')
+        assert [mark for _, mark in told] == [",", "!", ":", ".", "…", ""]
+        assert told[0][0] == "ɡˈʊd mˈɔːɹnɪŋ" and told[1][0] == "pˈɑːpə"
+
+    def test_dots_within_numbers_and_behind_titles_end_nothing(self) -> None:
+        assert [mark for _, mark in clauses("It costs 3.5 dollars.")] == ["."]
+        assert [mark for _, mark in clauses("Dr. Smith met J. Bach. No. Yes")] == ["", "", ".", ".", ""]
+
+    def test_nothing_of_a_text_is_lost(self) -> None:
+        assert sum(words.count("m") for words, _ in clauses("ma " * (MOST_CHARACTERS // 3))) == MOST_CHARACTERS // 3
+
+    @pytest.mark.parametrize("language", ["fr", "ru", "el"])
+    def test_words_are_those_that_are_spoken(self, language: str) -> None:
+        """The letters are the same, whether they are read or heard."""
+        written = "".join(words for words, _ in clauses(GREETINGS[language], language))
+        assert {*letters(speak(GREETINGS[language], VoiceConfig(language)))} - {"ː"} == {*written} - {*"ːˈˌ "}
+
+    def test_a_text_without_words_is_refused(self) -> None:
+        with pytest.raises(ParameterError, match="write words"):
+            clauses("!?")
+        with pytest.raises(ParameterError, match="No language is called"):
+            clauses("a", "en-uz")
 
 
 class TestVoices:
