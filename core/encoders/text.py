@@ -4,6 +4,8 @@ Embedded: all-MiniLM-L6-v2, English only. Hub: multilingual e5, about a hundred 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -11,13 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.runtime import Profile, current_profile, place, placement
+from core.memory import Batches, Resident, house
+from core.runtime import Profile, current_profile, placement
 from core.weights import find_manifest, weights_path
 
 Vectors = NDArray[np.float32]
 Role = Literal["query", "passage"]
 
 BATCH = 32
+"""Sentences in the first batch, and on a CPU in each; see `core.memory.Batches`."""
 DEFAULT_NAMES: dict[Profile, str] = {"embedded": "minilm", "hub": "multilingual_e5"}
 PREFIXED = frozenset({"multilingual_e5"})
 """Weights whose network was trained on sentences that begin with ``query: `` or ``passage: ``."""
@@ -47,6 +51,19 @@ class TextEncoder(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class TokenOutputs:
+    """What a text network says of each token of a sentence.
+
+    Attributes:
+        hidden: float32 (T, dimensions), the last layer, with the marks at both ends of the sentence.
+        places: int (T, 2), the characters that a token stands for, start and end (exclusive); equal for marks.
+    """
+
+    hidden: Vectors
+    places: NDArray[np.int64]
+
+
 class MeanPooledEncoder:
     """A `TextEncoder` on a transformers network: the mean of the last layer over all tokens, brought to unit length.
 
@@ -73,19 +90,35 @@ class MeanPooledEncoder:
         model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
         self.dimensions: int = model.config.hidden_size
         self._placement = placement(low_precision=False)
-        self._network: Any = place(model, self._placement)
+        self._batches = Batches(name, self._placement.device, BATCH)
+        self._network: Resident = house(model, self._placement, name)
 
     def encode(self, sentences: Sequence[str], role: Role = "query") -> Vectors:
         """Turn sentences into vectors; see `TextEncoder`."""
         prefix = f"{role}: " if self.name in PREFIXED else ""
         texts = [prefix + sentence for sentence in sentences]
-        batches = [self._encode(texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)]
-        return np.concatenate([np.empty((0, self.dimensions), np.float32), *batches])
+        with self._network.in_use() as network:
+            vectors = self._batches.run(len(texts), lambda part: self._encode(network, texts[part]))
+        return np.concatenate([np.empty((0, self.dimensions), np.float32), *vectors])
 
-    def _encode(self, texts: list[str]) -> Vectors:
+    def tokens(self, sentences: Sequence[str]) -> list[TokenOutputs]:
+        """What the network says of each token, for every sentence; those are cut as in `encode`, and not prefixed."""
+        texts = list(sentences)
+        with self._network.in_use() as network:
+            outputs = self._batches.run(len(texts), lambda part: self._tokens(network, texts[part]))
+        return list(chain.from_iterable(outputs))
+
+    def _tokens(self, network: Any, texts: list[str]) -> list[TokenOutputs]:
+        batch = self._tokenizer(texts, padding=True, truncation=True, return_tensors="pt", return_offsets_mapping=True)
+        places, mask = batch.pop("offset_mapping").numpy(), batch["attention_mask"].bool().numpy()
+        with torch.inference_mode():
+            hidden = network(**batch.to(self._placement.device)).last_hidden_state.cpu().numpy()
+        return [TokenOutputs(h[m], p[m]) for h, p, m in zip(hidden, places, mask, strict=True)]
+
+    def _encode(self, network: Any, texts: list[str]) -> Vectors:
         batch = self._tokenizer(texts, padding=True, truncation=True, return_tensors="pt").to(self._placement.device)
         with torch.inference_mode():
-            hidden = self._network(**batch).last_hidden_state
+            hidden = network(**batch).last_hidden_state
             return mean_pooled(hidden, batch["attention_mask"]).cpu().numpy()
 
 

@@ -20,6 +20,7 @@ from core.errors import ParameterError, check_ranges
 from core.personal_video import backgrounds, motions
 from core.personal_video.backgrounds import Background, Camera, Photograph
 from core.personal_video.motions import Motion
+from core.personal_video.scripts import Role, worded
 from core.personal_video.subjects import Pixels, Subject, shrink
 
 Floats = NDArray[np.float64]
@@ -229,18 +230,9 @@ def compose_clip(scene: Scene, config: ComposeConfig, seed: int) -> Composed:
 
 def captioned(scene: Scene, random: np.random.Generator) -> tuple[str, tuple[int, int]]:
     """The sentence about a scene, and from where to where in it the subject stands."""
-    does = motions.sentence(scene.motion, random, scene.subject.plural)
-    where = backgrounds.phrase(scene.background, random)
-    ways = backgrounds.CAMERAS[scene.camera]
-    camera = ways[int(random.integers(len(ways)))]
-    name = scene.subject.phrase
-    if random.random() < 0.25:
-        before, after = f"{where[0].upper()}{where[1:]}, ", f" {does}"
-    else:
-        name = name[0].upper() + name[1:]
-        before, after = "", f" {does} {where}"
-    tail = f" {camera}." if camera else "."
-    return before + name + after + tail, (len(before), len(before) + len(name))
+    role = Role(scene.subject.phrase, scene.motion, scene.subject.plural)
+    text, (span,) = worded((role,), scene.background, scene.camera, random)
+    return text, span
 
 
 def placed(scene: Scene, config: ComposeConfig, random: np.random.Generator) -> Floats:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.personal_video.prompt import ParsedPrompt
 
+Letter = Literal["a", "b", "c", "d", "e"]
 SAME_SUBJECT_COSINE = 0.6
 """From here on an image is taken to show the concept. Of the embedded encoder (EfficientNet-Lite0), subjects on white:
 
@@ -51,7 +52,7 @@ class Mode:
         sentence: says it to the user.
     """
 
-    letter: Literal["a", "b", "c", "d", "e"]
+    letter: Letter
     reference: Source
     details: Source
     sentence: str
@@ -67,7 +68,7 @@ class Mode:
         return bool({Source.DATABASE, Source.FUSION} & {self.reference, self.details})
 
 
-MODES = {
+MODES: dict[Letter, Mode] = {
     mode.letter: mode
     for mode in (
         Mode("a", Source.DATABASE, Source.DATABASE, "The concept looks as in the database."),

@@ -118,13 +118,16 @@ def shrink(pictures: Pixels, side_px: int) -> Pixels:
     return np.stack([cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures])
 
 
-def read_subjects(manifest: Path, config: SubjectConfig | None = None, progress: Progress = silent) -> list[Subject]:
+def read_subjects(
+    manifest: Path, config: SubjectConfig | None = None, progress: Progress = silent, licences: Sequence[str] = ()
+) -> list[Subject]:
     """The subjects that a manifest names, in its order.
 
     Args:
         manifest: CSV with the columns ``file`` (relative to the manifest), ``name`` and ``caption``.
         config: sizes.
         progress: told of every file.
+        licences: only rows whose column ``licence`` says one of these; all when empty.
 
     Raises:
         MediaOpenError: the manifest is missing, has no such columns, or names a picture that is not there.
@@ -132,6 +135,7 @@ def read_subjects(manifest: Path, config: SubjectConfig | None = None, progress:
     """
     config = config or SubjectConfig()
     rows = [row for row in _rows(manifest) if Path(row["file"]).suffix.lower() in _READABLE]
+    rows = [row for row in rows if not licences or row.get("licence") in licences]
     sources = sources_of([(row["file"], _name(row)) for row in rows])
     subjects = []
     for number, (row, source) in enumerate(zip(rows, sources, strict=True)):

@@ -1,0 +1,262 @@
+"""Many clients at once, each asking for something else: is anything lost, crossed or unbounded; how long is the wait?
+
+    python -m tests.benchmarks.mixed_load [--minutes 2] [--clients 20] [--jobs 2] [--max-waiting 20]
+
+Starts the app on loopback with folders of its own, lets the clients call the tools' endpoints in turn with small made
+clips, one call at a time each, and prints Markdown tables. Every client has two clips of its own, told from all others
+by their names and by what is in them. Checked are:
+
+- crossed: an answer names another client's clip, or a clip's score or id is not what it was the first time;
+- lost: a job that was answered, or whose client went away at once, is not there when its id is asked for;
+- unstated: an error other than a limit's own sentence.
+
+The exit status is 1 if there is one of these. Waits and runs are those of the register; memory and disk are read every
+two seconds, the disk being that of the output folder and of the uploads.
+"""
+
+import argparse
+import collections
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from gradio_client.utils import QueueError
+
+from tests.apps.served import PATIENCE_S, Served
+from tests.factories import moving_clip
+
+LIMITS = ("which is the limit here", "Queue is full", "Too many", "takes no new jobs")
+WATCH_S = 2.0
+MEGA = 2**20
+
+
+@dataclass
+class Tally:
+    """What all clients saw, filled in by all of them at once.
+
+    Attributes:
+        waits: seconds that jobs waited, by endpoint.
+        runs: seconds that they ran.
+        limits: calls that a limit refused, by its sentence.
+        faults: what should not have been, a line each.
+        memory: bytes of the server's memory, over time.
+        disk: bytes of its output and uploads, over time.
+    """
+
+    waits: dict[str, list[float]] = field(default_factory=lambda: collections.defaultdict(list))
+    runs: dict[str, list[float]] = field(default_factory=lambda: collections.defaultdict(list))
+    limits: collections.Counter[str] = field(default_factory=collections.Counter)
+    faults: list[str] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+    disk: list[float] = field(default_factory=list)
+
+
+class Visitor:
+    """One client, which asks for one thing after another."""
+
+    def __init__(self, number: int, server: Served, tally: Tally, clips: list[Path]) -> None:
+        self.name, self.server, self.tally, self.clips = f"client{number:02}", server, tally, clips
+        self.client: Client = server.client()
+        self.known: dict[str, Any] = {}
+        self.calls: list[Callable[[], None]] = [self.add, self.score, self.find, self.listing, self.compare,
+                                                self.recommend, self.speak, self.go_away]  # fmt: skip
+        self.calls = self.calls[number % 3 :] + self.calls[: number % 3]
+
+    def run(self, until_s: float) -> None:
+        """Call by call, until it is late enough."""
+        while time.monotonic() < until_s:
+            for call in self.calls:
+                if time.monotonic() < until_s:
+                    self.carefully(call)
+
+    def carefully(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except (AppError, QueueError, ValueError) as error:
+            stated = next((limit for limit in LIMITS if limit in str(error)), "")
+            if stated:
+                self.tally.limits[stated] += 1
+            else:
+                self.tally.faults.append(f"unstated: {self.name} {call.__name__}: {error!r}")
+
+    def ask(self, endpoint: str, *inputs: Any) -> Any:
+        """The answer of a job, after the same was fetched once more by its id."""
+        submitted = self.client.submit(*inputs, api_name=f"/{endpoint}")
+        answer = submitted.result()
+        self.again(submitted.communicator.event_id, answer)
+        return answer
+
+    def again(self, job_id: str, answer: Any = None) -> Any:
+        job = self.client.predict(job_id, api_name="/job")
+        self.tally.waits[job["endpoint"]].append(job["waited_s"])
+        self.tally.runs[job["endpoint"]].append(job["seconds"])
+        if job["state"] != "done" or (answer is not None and names(job["result"]) != names(answer)):
+            self.tally.faults.append(f"lost: {self.name} {job['endpoint']} {job_id} is {job['state']}: {job['error']}")
+        return job["result"]
+
+    def same(self, what: str, value: Any) -> None:
+        """Note what a clip gave the first time, and complain when it gives something else."""
+        if self.known.setdefault(what, value) != value:
+            self.tally.faults.append(f"crossed: {self.name} {what}: {value!r}, before {self.known[what]!r}")
+
+    def add(self) -> None:
+        clip = self.clips[0]
+        answer = self.ask("video_search_add", [handle_file(str(clip))], self.name)
+        self.same("added file", [row["file"] for row in answer["results"]])
+        self.same("id", answer["results"][0]["id"])
+
+    def find(self) -> None:
+        answer = self.ask("video_search_find", handle_file(str(self.clips[0])), 1, self.name)
+        if "id" in self.known:
+            self.same("id", answer["query"]["id"])
+            self.same("found", [row["id"] for row in answer["results"]])
+
+    def score(self) -> None:
+        answer = self.ask("video_quality_score", [handle_file(str(clip)) for clip in self.clips], 0)
+        self.same("scored files", [row["file"] for row in answer["results"]])
+        self.same("scores", [round(row["score"], 3) for row in answer["results"]])
+
+    def compare(self) -> None:
+        answer = self.ask("video_quality_compare", *(handle_file(str(clip)) for clip in self.clips), 0)
+        self.same("scores", [round(row["score"], 3) for row in answer["results"]])
+
+    def speak(self) -> None:
+        answer = self.ask("lip_sync_speak", f"I am {self.name}.", "en", "", 160, 50)
+        self.same("speech", answer["duration_s"])
+
+    def listing(self) -> None:
+        rows = self.client.predict(self.name, 60, api_name="/video_search_list")["results"]
+        if "id" in self.known:
+            self.same("listed", [row["title"] for row in rows])
+
+    def recommend(self) -> None:
+        if "id" in self.known:
+            answer = self.client.predict(self.known["id"], 3, "", api_name="/video_search_recommend")
+            self.same("id", answer["query"]["id"])
+
+    def go_away(self) -> None:
+        """Ask as a browser does that is closed as soon as its job runs; the result is fetched by its id later."""
+        clip, call = self.clips[1], f"{self.server.url}/gradio_api/call/video_quality_score"
+        uploaded = httpx.post(
+            f"{self.server.url}/gradio_api/upload", files={"files": (clip.name, clip.read_bytes())}, timeout=PATIENCE_S
+        )
+        given = [{"path": uploaded.json()[0], "meta": {"_type": "gradio.FileData"}}]
+        asked = httpx.post(call, json={"data": [given, 0]}, timeout=PATIENCE_S)
+        if asked.status_code != httpx.codes.OK:
+            raise ValueError(asked.text)
+        job_id = asked.json()["event_id"]
+        self.wait_while(job_id, "queued")
+        with httpx.stream("GET", f"{call}/{job_id}", timeout=PATIENCE_S):
+            pass
+        self.wait_while(job_id, "running")
+        if names(answer := self.again(job_id)) != [clip.name]:
+            self.tally.faults.append(f"crossed: {self.name} asked for {clip.name} and was given {names(answer)}")
+
+    def wait_while(self, job_id: str, state: str) -> None:
+        while self.client.predict(job_id, api_name="/job")["state"] == state:
+            time.sleep(0.5)
+
+
+def names(answer: Any) -> list[str]:
+    """The files that an answer speaks of."""
+    rows = answer.get("results", []) if isinstance(answer, dict) else []
+    return [str(row.get("file") or row.get("id")) for row in rows]
+
+
+def watch(server: Served, tally: Tally, stop: threading.Event) -> None:
+    """Note memory and disk every `WATCH_S` seconds."""
+    while not stop.wait(WATCH_S):
+        try:
+            tally.memory.append(server.figure("process_resident_memory_bytes"))
+            uploads = sum(path.stat().st_size for path in (server.folder / "uploads").rglob("*") if path.is_file())
+            tally.disk.append(server.figure("showreel_output_bytes") + uploads)
+        except (httpx.TransportError, FileNotFoundError):
+            continue
+
+
+def clips_of(number: int, folder: Path) -> list[Path]:
+    """Two clips like no other client's."""
+    return [
+        moving_clip(folder / f"client{number:02}-{part}.mp4", 160, 120, 12, 2, seed=1000 + 2 * number + part)
+        for part in range(2)
+    ]
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which a share of the values lies."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def table(tally: Tally) -> str:
+    """Waits and runs by endpoint, in seconds."""
+    lines = ["| endpoint | jobs | wait p50 | wait p95 | run p50 | run p95 |", "|---|---:|---:|---:|---:|---:|"]
+    for endpoint, waits in sorted(tally.waits.items()):
+        runs = tally.runs[endpoint]
+        figures = (percentile(values, share) for values in (waits, runs) for share in (0.5, 0.95))
+        lines.append(f"| {endpoint} | {len(waits)} | " + " | ".join(f"{value:.2f}" for value in figures) + " |")
+    return "\n".join(lines)
+
+
+def course(tally: Tally) -> str:
+    """Memory and disk over the four quarters of the run, in megabytes: the middle of each."""
+    lines = ["| MB | 1st quarter | 2nd | 3rd | 4th | most |", "|---|---:|---:|---:|---:|---:|"]
+    for name, values in (("memory", tally.memory), ("output and uploads", tally.disk)):
+        quarter = max(1, len(values) // 4)
+        middles = [statistics.median(values[n * quarter : (n + 1) * quarter] or values[-1:]) for n in range(4)]
+        lines.append(f"| {name} | " + " | ".join(f"{value / MEGA:.0f}" for value in (*middles, max(values))) + " |")
+    return "\n".join(lines)
+
+
+def measure(folder: Path, clients: int, minutes: float, flags: list[str]) -> Tally:
+    """Let the clients ask for so many minutes."""
+    tally, stop = Tally(), threading.Event()
+    clips = [clips_of(number, folder) for number in range(clients)]
+    with Served(folder / "kept", "--unfinished", *flags) as server:
+        visitors = [Visitor(number, server, tally, own) for number, own in enumerate(clips)]
+        until_s = time.monotonic() + 60 * minutes
+        threads = [threading.Thread(target=visitor.run, args=(until_s,)) for visitor in visitors]
+        watcher = threading.Thread(target=watch, args=(server, tally, stop))
+        for thread in (watcher, *threads):
+            thread.start()
+        for thread in threads:
+            thread.join()
+        stop.set()
+        watcher.join()
+        server.ask_to_stop()
+        if (status := server.process.wait()) != 0:
+            tally.faults.append(f"the server ended with status {status}")
+    return tally
+
+
+def main() -> int:
+    """Run, print, and tell whether all was well."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.mixed_load", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--clients", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--max-waiting", type=int, default=20)
+    told = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        flags = ["--jobs", str(told.jobs), "--max-waiting", str(told.max_waiting)]
+        tally = measure(Path(folder), told.clients, told.minutes, flags)
+    refused = ", ".join(f"{count} × “{sentence}”" for sentence, count in tally.limits.items()) or "none"
+    print(f"{told.clients} clients, {told.minutes:g} minutes, {told.jobs} jobs at once.\n\n{table(tally)}\n")
+    print(f"{course(tally)}\n\nRefused by a stated limit: {refused}.")
+    for kind in ("lost", "crossed", "unstated"):
+        print(f"{kind.capitalize()}: {sum(fault.startswith(kind) for fault in tally.faults)}.")
+    print("\n".join(tally.faults), file=sys.stderr)
+    return 1 if tally.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
