@@ -1,0 +1,168 @@
+"""GPUs that are lent for the length of one job: ZeroGPU Spaces. Anywhere else nothing here does anything.
+
+There a job runs in a process of its own, which is forked when the job gets its GPU. What it is called with goes there
+pickled, so the request crosses as its session alone, and the job's stop by a file; what is loaded before the app is
+launched goes along, which is why `apps.runtime.Once` then makes its pipeline at once (what the maker of ZeroGPU calls
+models at module level). Networks are never compiled: a compiled one would be compiled again for every job.
+
+The time that is asked for follows from the length of the films and sounds that the job is called with.
+"""
+
+import functools
+import inspect
+import math
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import spaces
+
+from apps.runtime import Work
+from core.errors import CancelledError, MediaError
+from core.media import probe
+from core.runtime import CancelToken, zero_gpu
+
+Handler = Callable[..., Any]
+START_S = 10
+"""Seconds for what does not grow with the films: the process, moving the networks to the GPU, the answer."""
+LONGEST_S = 120
+"""What a job asks for at most; one that is cut off there says so, and goes on from what it had when asked again."""
+SECONDS_A_SECOND = {"video_search": 0.15, "video_quality": 0.3, "music_matching": 0.5, "lip_sync": 6.0}
+"""Seconds of work for a second of film, from the costs on two cores in the README and the cards (lip-sync: 25 pictures
+of two million pixels), as a bound from above; nobody has measured them on such a Space."""
+OTHERS = 6.0
+"""For tools that are not listed above."""
+LOOK_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Asker:
+    """What crosses of a request: whose it is, and the file that appears, with a reason in it, when it must stop."""
+
+    session: str | None
+    stop: Path
+
+    def request(self) -> gr.Request:
+        """A request for the handler on the other side."""
+        request = gr.Request(session_hash=self.session)
+        Work(FileToken(self.stop)).put_on(request)
+        return request
+
+
+class FileToken(CancelToken):
+    """A cancel token that is raised by a file, for a job in another process."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the file is there."""
+        if not self._event.is_set() and self._file.exists():
+            self.why = self._file.read_text("utf-8") or self.why
+            self._event.set()
+        return self._event.is_set()
+
+
+def lent(handler: Handler) -> Handler:
+    """On a ZeroGPU Space a tool's handler in a process with a GPU; anywhere else, and of other modules, the handler."""
+    if not zero_gpu() or not handler.__module__.endswith("_handlers"):
+        return handler
+    seconds = functools.partial(seconds_for, handler.__name__)
+    if inspect.isgeneratorfunction(handler):
+
+        def answers_there(*arguments: Any) -> Iterator[Any]:
+            yield from handler(*_arrived(arguments))
+
+        on_gpu = spaces.GPU(answers_there, duration=seconds)
+
+        @functools.wraps(handler)
+        def answers(*arguments: Any) -> Iterator[Any]:
+            with _crossing(arguments) as crossed:
+                yield from on_gpu(*crossed)
+
+        return answers
+
+    def answer_there(*arguments: Any) -> Any:
+        return handler(*_arrived(arguments))
+
+    once_on_gpu = spaces.GPU(answer_there, duration=seconds)
+
+    @functools.wraps(handler)
+    def answer(*arguments: Any) -> Any:
+        with _crossing(arguments) as crossed:
+            return once_on_gpu(*crossed)
+
+    return answer
+
+
+def seconds_for(name: str, *arguments: Any) -> int:
+    """Seconds of GPU to ask for, for the endpoint of that name.
+
+    The tool is told from the name: ``video_search_add`` is one of ``video_search``.
+    """
+    a_second = next((cost for tool, cost in SECONDS_A_SECOND.items() if name.startswith(tool)), OTHERS)
+    seconds = float(START_S)
+    for path in _paths(arguments):
+        seconds += a_second * _played_s(path)
+        if seconds >= LONGEST_S:  # the rest need not be looked at
+            return LONGEST_S
+    return math.ceil(seconds)
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _paths(part)
+    elif isinstance(value, str) and 0 < len(value) < 1024 and Path(value).is_absolute() and Path(value).is_file():
+        yield Path(value)
+
+
+def _played_s(path: Path) -> float:
+    try:
+        return float(probe(path).duration_s)
+    except MediaError:  # the job itself says what is wrong with it
+        return 0.0
+
+
+def _arrived(arguments: tuple[Any, ...]) -> list[Any]:
+    return [value.request() if isinstance(value, Asker) else value for value in arguments]
+
+
+@contextmanager
+def _crossing(arguments: tuple[Any, ...]) -> Iterator[list[Any]]:
+    """The arguments as they cross, and a thread that lets a stop cross while the context lasts.
+
+    Raises:
+        gr.Error: as the job, with `CancelledError` as its cause where it was stopped.
+    """
+    request = next((value for value in arguments if isinstance(value, gr.Request)), None)
+    token, over = Work.of(request).token if request is not None else CancelToken(), threading.Event()
+    with tempfile.TemporaryDirectory() as folder:
+        stop = Path(folder) / "stop"
+
+        def watch() -> None:
+            while not over.wait(LOOK_EVERY_S):
+                if token.cancelled:
+                    written = stop.with_name("written")
+                    written.write_text(token.why, "utf-8")
+                    written.replace(stop)
+                    return
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield [Asker(v.session_hash, stop) if isinstance(v, gr.Request) else v for v in arguments]
+        except gr.Error as error:
+            if token.cancelled:
+                raise error from CancelledError(str(error.message))
+            raise
+        finally:
+            over.set()
+            watcher.join()
