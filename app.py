@@ -11,28 +11,48 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
 import spaces  # noqa: F401  # before CUDA starts, so that ZeroGPU can hand out its GPUs
+from starlette.middleware import Middleware
 
 from apps import TABS, UNFINISHED
-from apps.runtime import AppSettings
+from apps.desk import Desk
+from apps.door import Door
+from apps.health import health_route
+from apps.jobs import recent_jobs
+from apps.keeping import register_folder
+from apps.logs import LOGGER, start_logging
+from apps.passing import past
+from apps.runtime import AppSettings, Tab
+from apps.stopping import serve_until_stopped
 from apps.theme import CSS_FILE, HEAD, theme
-from core.command_line import BAD_ARGUMENTS, add_flags, from_flags
+from core.command_line import BAD_ARGUMENTS, add_flags, add_profile, from_flags
 from core.errors import ParameterError
+from core.runtime import using_profile
+from core.weights.plan import plan_before_loading
 
 
-def build_app(settings: AppSettings) -> gr.Blocks:
-    """The whole app: a header, and one tab per finished tool."""
+def build_app(settings: AppSettings, desk: Desk | None = None) -> gr.Blocks:
+    """The whole app: a header, one tab per finished tool, and what was asked for of late; its jobs go past the desk."""
+    desk = desk or Desk(settings)
     with gr.Blocks(title="Showreel", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as app:
         gr.HTML('<header class="masthead"><h1>Showreel</h1><p>AI video tools that run on your own machine</p></header>')
         with gr.Tabs():
-            for tab in (*TABS, *UNFINISHED) if settings.unfinished else TABS:
+            for tab in shown(settings):
                 with gr.Tab(tab.title):
                     tab.build(settings)
+        recent_jobs(desk)
+    desk.attach(app, past)
     return app.queue(max_size=settings.max_waiting, default_concurrency_limit=settings.jobs)
+
+
+def shown(settings: AppSettings) -> tuple[Tab, ...]:
+    """The tabs of this run."""
+    return (*TABS, *UNFINISHED) if settings.unfinished else TABS
 
 
 def launch(settings: AppSettings, block: bool = True) -> gr.Blocks:
     """Serve the app; with ``block`` until it is stopped."""
-    app = build_app(settings)
+    desk = Desk(settings)
+    app = build_app(settings, desk)
     app.launch(
         server_name=settings.host or None,
         server_port=settings.port,
@@ -44,8 +64,15 @@ def launch(settings: AppSettings, block: bool = True) -> gr.Blocks:
         css_paths=CSS_FILE,
         head=HEAD,
         footer_links=["api"],
-        prevent_thread_lock=not block,
+        app_kwargs={
+            "routes": [health_route(settings, shown(settings)), desk.metrics.route()],
+            "middleware": [Middleware(Door, desk=desk)],
+        },
+        blocked_paths=[str(register_folder(settings))],
+        prevent_thread_lock=True,
     )
+    if block:
+        serve_until_stopped(app, desk)
     return app
 
 
@@ -53,8 +80,15 @@ def main(argv: list[str] | None = None) -> int:
     """Read the flags and serve."""
     parser = argparse.ArgumentParser(prog="python app.py", description="Open the Showreel app.")
     add_flags(parser, AppSettings)
+    add_profile(parser)
+    arguments = parser.parse_args(argv)
     try:
-        launch(from_flags(parser.parse_args(argv), AppSettings))
+        settings = from_flags(arguments, AppSettings)
+        start_logging(settings.log_json)
+        with using_profile(arguments.profile):
+            for line in plan_before_loading().splitlines():
+                LOGGER.info("%s", line)
+            launch(settings)
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_ARGUMENTS

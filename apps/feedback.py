@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import gradio as gr
 
-from apps.runtime import Jobs
+from apps.runtime import Jobs, Work
 from core.errors import CancelledError, CoreError
 from core.runtime import PART, Progress, cancellable
 
@@ -35,5 +35,11 @@ def progress_bar(bar: gr.Progress, counted: str = "file") -> Progress:
 @contextmanager
 def job(jobs: Jobs, request: gr.Request, bar: gr.Progress, counted: str = "file") -> Iterator[Progress]:
     """A job that its user can stop and see the progress of; see `progress_bar`."""
-    with readable_errors(), jobs.running(request.session_hash) as token:
-        yield cancellable(progress_bar(bar, counted), token)
+    work, shown = Work.of(request), progress_bar(bar, counted)
+
+    def report(done: int, total: int, what: str) -> None:
+        shown(done, total, what)
+        work.report(done, total, what)
+
+    with readable_errors(), jobs.running(request.session_hash, work.token) as token:
+        yield cancellable(report, token)

@@ -115,7 +115,7 @@ def _wire_speech(handlers: Handlers, ui: SpeechWidgets, render: RenderWidgets, h
         return recorded, typed, recorded, recorded, typed, typed
 
     def hear(answer: Answer) -> Any:
-        return gr.Audio(answer["file"], visible=True)
+        return gr.Audio(answer["file"], label=f"The voice: {answer['voice']}", visible=True)
 
     ui.source.change(switch, ui.source, [ui.recorded, ui.typed, *render.recorded, *render.typed], **PRIVATE, **LIGHT)
     heard = gr.JSON(visible=False, label="Answer")

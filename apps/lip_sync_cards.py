@@ -79,6 +79,8 @@ def result(answer: Row) -> str:
     changed, count = answer["frames_changed"], answer["frame_count"]
     told = f"Done: {changed} of {count} pictures have a new mouth; {moment(answer['duration_s'])} of film."
     rows = [("Sight and sound", offset_words(answer["av_offset_frames"], answer["sync_confidence"]))]
+    if "voice" in answer:
+        rows.append(("Spoken by", answer["voice"]))
     for spans, frames, what in (
         ("passed_through_s", "frames_without_face", "No chosen face"),
         ("covered_s", "frames_covered", "Mouth covered"),
@@ -139,6 +141,10 @@ def _facts(answer: Row) -> list[str]:
     missing = len(answer["frames_without_face"])
     where = f" of {answer['frame_count']}: {_spans(answer['without_face_s'])}" if missing else ""
     lines.append(f"{missing or 'No'} picture{'' if missing == 1 else 's'} without a face{where}")
+    if answer["av_offset_frames"] is None:
+        lines.append(f"Sight and sound are not measured: {answer['sync_unmeasured']}")
+    else:
+        lines.append(f"Sight and sound: {offset_words(answer['av_offset_frames'], answer['sync_confidence'])}")
     whole = moment(answer["estimate_s"])
     return [*lines, f"A render takes about {pace}, {whole} for all of it, where one face speaks"]
 

@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,47 +13,23 @@ import gradio as gr
 
 from apps.feedback import job, readable_errors
 from apps.runtime import OUTPUT_AGE_S, STILL_SIDE_PX, AppSettings, Jobs, Once, playable, request_folder
-from core.errors import ParameterError
-from core.lip_sync import LipSync, LipSyncResult, SyncConfig, SyncRequest
+from core.errors import ParameterError, WeightsError
+from core.lip_sync import LipSync, SyncConfig, SyncRequest
 from core.lip_sync.finish import FinishConfig
+from core.lip_sync.generator import MouthNetwork
 from core.lip_sync.lengths import LengthPolicy
 from core.lip_sync.network import load_network
+from core.lip_sync.pace import Pace
 from core.lip_sync.results import FaceSummary
-from core.lip_sync.voices import VoiceConfig, languages, speak, variants
+from core.lip_sync.speaking import Voices
+from core.lip_sync.voices import VoiceConfig
 from core.media import AudioClip, jpeg, limits_from_environment, probe, thumbnail, write_audio
-from core.media.info import MediaInfo
 from core.runtime import Progress, part_of
 
 Answer = dict[str, Any]
 BAR = gr.Progress()
-STILL_RATE = 25
-"""Pictures a second of a film that is made of a still picture."""
 _CACHE = "lip-sync"
 _FILMS = (".mp4", ".mov", ".mkv")
-_MEGA = 1e6
-
-
-@dataclass
-class Pace:
-    """How long new pictures take, so that a job can be told beforehand: at first as on two cores, then as the last job.
-
-    Attributes:
-        mouth_s: seconds to make the mouth of one picture.
-        film_s: seconds to read, change and write a million pixels.
-    """
-
-    mouth_s: float = 0.1
-    film_s: float = 0.07
-
-    def picture_s(self, info: MediaInfo) -> float:
-        """Seconds for one picture of a film in which one face speaks."""
-        return self.mouth_s + self.film_s * info.width * info.height / _MEGA
-
-    def learn(self, made: LipSyncResult, info: MediaInfo) -> None:
-        """Take the times of a job that made all its mouths itself."""
-        if made.frames_changed:
-            self.mouth_s = made.stages_s["mouths"] / made.frames_changed
-            self.film_s = made.stages_s["film"] / made.frame_count / (info.width * info.height / _MEGA)
 
 
 class Handlers:
@@ -65,10 +41,12 @@ class Handlers:
     def __init__(self, settings: AppSettings) -> None:
         self.settings, self.jobs, self.pace = settings, Jobs(), Pace()
         self.limits = replace(limits_from_environment(), allowed_roots=())  # gradio admits only what was uploaded
-        self.network = Once(lambda: load_network())
+        self.network, self.voices = Once(lambda: load_network()), Voices()
 
     def lip_sync_inspect(self, face: str, request: gr.Request, bar: gr.Progress = BAR) -> Answer:
         """Find and follow the faces of a film or picture: who is seen when, and how long a render will take.
+
+        Where the film has sound and the network is trained, it also tells how the sound goes with the mouths.
 
         Args:
             face: the film, animation or picture.
@@ -77,14 +55,14 @@ class Handlers:
         """
         with job(self.jobs, request, bar, counted="") as report:
             path, begin = _chosen(face), time.perf_counter()
-            found = LipSync(SyncConfig(limits=self.limits), self._cache()).inspect(path, report)
+            config = SyncConfig(limits=self.limits)
+            found = LipSync(config, self._cache(), self._trained(), pace=self.pace).inspect(path, report)
             info, folder = probe(path), request_folder(self.settings).resolve()
-            still, pace_s = info.is_still, self.pace.picture_s(info)
             times = found.frame_count, found.duration_s
             return {
                 "title": path.stem,
                 "results": [_face_row(one, folder) for one in found.faces],
-                "still": still,
+                "still": info.is_still,
                 "size_px": [info.width, info.height],
                 "duration_s": found.duration_s,
                 "frame_rate": found.frame_rate,
@@ -92,8 +70,11 @@ class Handlers:
                 "frames_without_face": list(found.frames_without_face),
                 "without_face_s": spans_s(found.frames_without_face, *times),
                 "cuts_s": [spans_s([cut], *times)[0][0] for cut in found.cuts],
-                "seconds_a_second": round(pace_s * (found.frame_rate or STILL_RATE), 2),
-                "estimate_s": 0.0 if still else round(pace_s * found.frame_count, 1),
+                "seconds_a_second": found.seconds_a_second,
+                "estimate_s": found.estimate_s,
+                "av_offset_frames": found.av_offset_frames,
+                "sync_confidence": found.sync_confidence,
+                "sync_unmeasured": found.sync_unmeasured,
                 "seconds_taken": round(time.perf_counter() - begin, 3),
             }
 
@@ -173,7 +154,7 @@ class Handlers:
         others: list[str] | None = None,
         bar: gr.Progress = BAR,
     ) -> Answer:
-        """Let a face say a text, which espeak-ng speaks; all else is as in sync.
+        """Let a face say a text, which the voice of the profile speaks; all else is as in sync.
 
         Args:
             face: the film, animation or picture.
@@ -182,7 +163,7 @@ class Handlers:
             language: its code, as voices gives it.
             variant: one of the variants that voices gives; empty: the plain voice.
             rate_wpm: how fast, 80 to 450 words a minute.
-            pitch: how high, 0 to 99; 50 is the voice's own.
+            pitch: how high, 0 to 99; 50 is the voice's own, and the only one of a neural voice.
             faces: ids of the faces that say the text, as inspect gives them; empty: the largest of every shot.
             speakers: face id to the number of its recording among the others, from 0; may be empty.
             mouths: mouths drawn where no face is found, each [frame, left, top, right, bottom] in pixels; may be empty.
@@ -200,33 +181,35 @@ class Handlers:
         with readable_errors():
             _chosen(face)
             _agreed(consent)
-            speech = self.lip_sync_speak(text, language, variant, rate_wpm, pitch)["file"]
+            spoken = self.lip_sync_speak(text, language, variant, rate_wpm, pitch)
         rest = (faces, speakers, mouths, seconds, length, openness, silence_gate, padding, mask_size, feather)
-        return self.lip_sync_sync(face, speech, consent, *rest, request, others, bar)
+        made = self.lip_sync_sync(face, spoken["file"], consent, *rest, request, others, bar)
+        return made | {"voice": spoken["voice"]}
 
     def lip_sync_speak(self, text: str, language: str, variant: str, rate_wpm: int, pitch: int) -> Answer:
-        """Speak a text with espeak-ng, to hear the voice before a face says it.
+        """Speak a text with the voice of the profile, to hear it before a face says it: the very same sound.
 
         Args:
             text: what to say, at most 5,000 characters.
             language: its code, as voices gives it.
             variant: one of the variants that voices gives; empty: the plain voice.
             rate_wpm: how fast, 80 to 450 words a minute.
-            pitch: how high, 0 to 99; 50 is the voice's own.
+            pitch: how high, 0 to 99; 50 is the voice's own, and the only one of a neural voice.
         """
         with readable_errors():
             if not (text or "").strip():
                 raise ParameterError("There is nothing to say yet: write a text first.")
-            spoken = speak(text, VoiceConfig(language or "", variant or "", int(rate_wpm), int(pitch)))
+            spoken = self.voices.speak(text, VoiceConfig(language or "", variant or "", int(rate_wpm), int(pitch)))
             file = request_folder(self.settings).resolve() / "speech.wav"
             write_audio(file, AudioClip(spoken.wave[:, None], spoken.sample_rate))
-            return {"file": str(file), "duration_s": round(len(spoken.wave) / spoken.sample_rate, 3)}
+            seconds = len(spoken.wave) / spoken.sample_rate
+            return {"file": str(file), "duration_s": round(seconds, 3), "voice": spoken.voice}
 
     def lip_sync_voices(self) -> Answer:
-        """List the languages that texts are spoken in, and the variants of the voice."""
+        """List the languages that texts are spoken in, who speaks each, and the variants of the voice."""
         with readable_errors():
-            rows = [{"id": code, "name": name} for code, name in languages()]
-            return {"results": rows, "variants": list(variants())}
+            rows = [{"id": code, "name": name, "voice": who} for code, name, who in self.voices.languages()]
+            return {"results": rows, "variants": list(self.voices.variants())}
 
     def lip_sync_cancel(self, request: gr.Request) -> Answer:
         """Stop your running jobs; the faces and mouths they had finished are used again by the next one."""
@@ -248,6 +231,13 @@ class Handlers:
             file.write_bytes(thumbnail(info.path, STILL_SIDE_PX, at))
             told = {"picture": str(file), "frame": frame, "at_s": float(at or 0)}
             return told | {"size_px": [info.width, info.height], "frame_rate": float(info.frame_rate)}
+
+    def _trained(self) -> MouthNetwork | None:
+        """The network; None where it cannot be had, which inspecting tells and outlives."""
+        try:
+            return self.network()
+        except WeightsError:
+            return None
 
     def _made(self, wanted: SyncRequest, config: SyncConfig, report: Progress) -> Answer:
         info, cache = probe(wanted.face), self._cache()

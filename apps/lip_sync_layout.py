@@ -9,10 +9,17 @@ from apps.lip_sync_cards import MADE_FROM
 from apps.video_search_layout import FILE_TYPES
 from core.errors import CoreError
 from core.lip_sync import SyncConfig
-from core.lip_sync.voices import MOST_CHARACTERS, VoiceConfig, languages, variants
+from core.lip_sync.neural_voice import SPEAKERS
+from core.lip_sync.speaking import Voices
+from core.lip_sync.voices import ESPEAK, MOST_CHARACTERS, VoiceConfig
 
 SOUND_TYPES = ["audio", ".ogg", ".opus", ".flac", ".m4a", ".mka"]
 SOURCES = [("A recording", "recording"), ("A text", "text")]
+SPOKEN_BY = {
+    "embedded": "Texts are spoken by espeak-ng, on this machine; it sounds like a machine.",
+    "hub": f"English is spoken by a neural voice of {len(SPEAKERS)} people, any other language, and any other variant, "
+    "by espeak-ng.",
+}
 LENGTHS = [("The film begins again", "loop"), ("It runs back and forth", "ping_pong"),
            ("Its last picture stays", "hold"), ("The speech is cut", "trim")]  # fmt: skip
 CHOOSE = """element.addEventListener("change", () => {
@@ -144,7 +151,8 @@ def columns() -> tuple[FaceWidgets, SpeechWidgets, DrawingWidgets, RenderWidgets
 
 
 def _speech() -> SpeechWidgets:
-    usual, (spoken_in, others_of) = VoiceConfig(), voice_choices()
+    usual, voices = VoiceConfig(), Voices()
+    spoken_in, others_of = voice_choices(voices)
     source = gr.Radio(SOURCES, value="recording", label="What is said")
     with gr.Column() as recorded:
         speech = gr.Audio(label="Speech", sources=["upload", "microphone"], type="filepath")
@@ -162,17 +170,19 @@ def _speech() -> SpeechWidgets:
             )
         speak = gr.Button("Preview the voice", min_width=150)
         spoken = gr.Audio(label="The voice", interactive=False, visible=False)
-        gr.Markdown("Texts are spoken by espeak-ng, on this machine; it sounds like a machine.", elem_classes="origin")
+        gr.Markdown(SPOKEN_BY[voices.profile], elem_classes="origin")
     with gr.Accordion("Something else for single faces", open=False):
         others = gr.File(label="Other recordings", file_count="multiple", file_types=SOUND_TYPES, height=120)
         gr.Markdown("After this, choose beside each face what it says.", elem_classes="origin")
     return SpeechWidgets(source, recorded, speech, typed, text, (language, variant, rate, pitch), speak, spoken, others)
 
 
-def voice_choices() -> tuple[list[tuple[str, str]], list[str]]:
-    """Languages as (name, code), and variants; the usual language alone where espeak-ng cannot be opened."""
+def voice_choices(voices: Voices) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Languages and variants as (name, code); the usual language alone where espeak-ng cannot be opened."""
+    named = {ESPEAK: "espeak-ng, plain"} | {speaker: speaker.replace("-", " ").capitalize() for speaker in SPEAKERS}
     try:
-        return [(name, code) for code, name in languages()], list(variants())
+        spoken_in = [(name, code) for code, name, _ in voices.languages()]
+        return spoken_in, [(named.get(variant, variant), variant) for variant in voices.variants()]
     except CoreError:
         usual = VoiceConfig().language
         return [(usual, usual)], []

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from apps.feedback import progress_bar, readable_errors
+from apps.feedback import job, readable_errors
 from apps.runtime import AppSettings, Jobs, Once, request_folder
 from core.errors import CancelledError, ParameterError
 from core.media import browser_playable, limits_from_environment, probe, write_preview
@@ -18,7 +17,7 @@ from core.media.whole_file import written_whole
 from core.music_matching import LayConfig, MatchConfig, MatchRequest, MusicMatch, MusicMatching
 from core.music_matching.config import Mode
 from core.music_matching.rows import Credits
-from core.runtime import Progress, cancellable, part_of
+from core.runtime import Progress, part_of
 
 Answer = dict[str, Any]
 BAR = gr.Progress()
@@ -50,7 +49,7 @@ class Handlers:
             bar: shows progress; filled in by gradio.
         """
         answer: Answer = {"results": [], "errors": [], "stopped": False, "finished": False}
-        with self._job(request, bar) as report_progress:
+        with job(self.jobs, request, bar) as report_progress:
             if not tracks:
                 raise ParameterError("There is nothing to add yet: choose one or more files of music first.")
             credits = Credits((licence or "").strip(), (credit or "").strip())
@@ -76,7 +75,7 @@ class Handlers:
             request: who asks; filled in by gradio.
             bar: shows progress; filled in by gradio.
         """
-        with self._job(request, bar, counted="") as report:
+        with job(self.jobs, request, bar, counted="") as report:
             if not video:
                 raise ParameterError("Choose a film first.")
             path = Path(video)
@@ -121,7 +120,7 @@ class Handlers:
             request: who asks; filled in by gradio.
             bar: shows progress; filled in by gradio.
         """
-        with self._job(request, bar, counted="") as report:
+        with job(self.jobs, request, bar, counted="") as report:
             if not video or not track_id:
                 raise ParameterError("Choose a film and find music for it first; then choose a track.")
             config = LayConfig(mode, float(music_db), float(duck_db), fade_out_s=float(fade_out_s),
@@ -173,12 +172,6 @@ class Handlers:
     def music_matching_cancel(self, request: gr.Request) -> Answer:
         """Stop your running jobs with music; what they finished before is kept."""
         return {"stopped": self.jobs.cancel(request.session_hash)}
-
-    @contextmanager
-    def _job(self, request: gr.Request, bar: gr.Progress, counted: str = "file") -> Iterator[Progress]:
-        """A job that its user can stop and see the progress of."""
-        with readable_errors(), self.jobs.running(request.session_hash) as token:
-            yield cancellable(progress_bar(bar, counted), token)
 
     def _keep(self, path: Path, track_id: str) -> Path:
         """Copy an upload to where it stays, written beside and renamed."""

@@ -2,6 +2,7 @@
 
 Exit status: 0 done, 2 bad arguments, 3 bad input (the message says what, where and the remedy), 130 stopped.
 With ``--json`` standard output holds one JSON object and nothing else; progress goes to standard error.
+``--profile`` chooses the profile of one command, as ``SHOWREEL_PROFILE`` chooses that of all.
 """
 
 import argparse
@@ -12,10 +13,10 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from core.errors import CancelledError, CoreError, ParameterError
-from core.runtime import Progress
+from core.runtime import PROFILE_VARIABLE, Profile, Progress, using_profile
 
 BAD_ARGUMENTS, BAD_INPUT, STOPPED = 2, 3, 130
 Config = TypeVar("Config")
@@ -68,17 +69,36 @@ def progress_line() -> Progress:
     return report
 
 
-def run(parser: argparse.ArgumentParser, argv: list[str] | None = None) -> int:
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    """Add ``--profile``, for `core.runtime.using_profile`."""
+    text = f"networks that lie here, or large ones of the Hub too (default: {PROFILE_VARIABLE}, else embedded)"
+    parser.add_argument("--profile", choices=get_args(Profile), help=text)
+
+
+def _nothing() -> str:
+    return ""
+
+
+def run(parser: argparse.ArgumentParser, argv: list[str] | None = None, before: Callable[[], str] = _nothing) -> int:
     """Parse, call the chosen command's ``handler(arguments)``, print its answer, and return the exit status.
 
     With ``--json`` the answer is printed as one JSON object, otherwise the text that ``show(answer)`` makes of it.
     Where the answer has ``errors``, each with its sentence as ``error``, some of the input was bad and the rest done.
+    The profile that was asked for holds while it runs.
+
+    Args:
+        parser: made with `command`.
+        argv: this process's own when None.
+        before: what it tells is written to standard error before the command begins.
     """
     arguments = parser.parse_args(argv)
     handler: Handler = arguments.handler
     show: Callable[[Answer], str] = arguments.show
     try:
-        answer = handler(arguments)
+        with using_profile(arguments.profile):
+            if told := before():
+                sys.stderr.write(f"{told}\n")
+            answer = handler(arguments)
     except ParameterError as error:
         return _fail(error, BAD_ARGUMENTS)
     except (CancelledError, KeyboardInterrupt) as error:
@@ -94,9 +114,10 @@ def run(parser: argparse.ArgumentParser, argv: list[str] | None = None) -> int:
 def command(
     commands: Any, name: str, handler: Handler, show: Callable[[Answer], str], summary: str
 ) -> argparse.ArgumentParser:
-    """Add one subcommand with its ``--json`` flag."""
+    """Add one subcommand with its ``--json`` and ``--profile`` flags."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    add_profile(parser)
     parser.set_defaults(handler=handler, show=show)
     return parser
 

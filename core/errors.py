@@ -17,9 +17,11 @@
     │   ├── WeightsNotFoundError            neither in weights/ nor to be had from the hub
     │   ├── WeightsAccessError              the hub asks for a licence to be accepted, or a login
     │   └── ChecksumMismatchError           the bytes are not those of the manifest
-    └── StoreError                          something about a library
-        ├── LibraryNotFoundError            there is no library at that address
-        └── RecordNotFoundError             the library has no such row
+    ├── StoreError                          something about a library
+    │   ├── LibraryNotFoundError            there is no library at that address
+    │   └── RecordNotFoundError             the library has no such row
+    ├── OutOfMemoryError                    a network has no room even for one thing at a time
+    └── PublishError                        the project cannot be put on a Space
 
 Every message names the thing and the remedy, in one sentence or two; it is shown to the user as it stands.
 """
@@ -103,6 +105,14 @@ class LibraryNotFoundError(StoreError):
 
 class RecordNotFoundError(StoreError):
     """The library has no such row."""
+
+
+class OutOfMemoryError(CoreError):
+    """A network has no room even for one thing at a time."""
+
+
+class PublishError(CoreError):
+    """The project cannot be put on a Space: something may not go up, or the Hub does not take it."""
 
 
 def check_ranges(config: object, *ranges: tuple[str, float, float]) -> None:

@@ -1,4 +1,4 @@
-"""Where and how things run: profile, device, dtype, seeds, progress and cancelling.
+"""Where and how things run: profile, home, device, dtype, seeds, progress and cancelling.
 
 One progress callback type serves every job, ``progress(done, total, what)``, and it is also the place where a job
 can be stopped: `cancellable` wraps a callback so that the next report after `CancelToken.cancel` raises
@@ -8,25 +8,37 @@ can be stopped: `cancellable` wraps a callback so that the next report after `Ca
 import os
 import random
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast, get_args
 
 import numpy as np
 import torch
 from accelerate import PartialState, cpu_offload
-from accelerate.utils import is_bf16_available
+from accelerate.utils import get_max_memory, is_bf16_available
 
 from core.errors import CancelledError, ParameterError
 
 Progress = Callable[[int, int, str], None]
 Profile = Literal["embedded", "hub"]
 PROFILE_VARIABLE = "SHOWREEL_PROFILE"
+HOME_VARIABLE = "SHOWREEL_HOME"
+SPACE_VARIABLE = "SPACE_ID"
+"""Set on every Space, by the Space."""
+ZERO_GPU_VARIABLE = "SPACES_ZERO_GPU"
+"""Set on Spaces that have no GPU of their own and are lent one for each job."""
+SPACE_DISK = Path("/data")
+"""Where a Space mounts the disk or bucket that outlives a restart."""
 
 
 def silent(done: int, total: int, what: str) -> None:
     """A progress callback that says nothing."""
+
+
+AT_REQUEST = "Stopped at your request"
+"""Why a job stops, unless another reason is given."""
 
 
 class CancelToken:
@@ -40,10 +52,16 @@ class CancelToken:
     """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._event, self.why = threading.Event(), AT_REQUEST
 
-    def cancel(self) -> None:
-        """Ask the job to stop; may be called from any thread, more than once."""
+    def cancel(self, why: str = "") -> None:
+        """Ask the job to stop; may be called from any thread, more than once: the first reason counts.
+
+        Args:
+            why: how the sentence begins that the job ends with; by default that its user asked for it.
+        """
+        if why and not self.cancelled:
+            self.why = why
         self._event.set()
 
     @property
@@ -57,9 +75,7 @@ def cancellable(progress: Progress, token: CancelToken) -> Progress:
 
     def report(done: int, total: int, what: str) -> None:
         if token.cancelled:
-            raise CancelledError(
-                f"Stopped at your request after {done} of {total} ({what}); what was finished is kept."
-            )
+            raise CancelledError(f"{token.why} after {done} of {total} ({what}); what was finished is kept.")
         progress(done, total, what)
 
     return report
@@ -75,6 +91,56 @@ def current_profile() -> Profile:
     if name not in get_args(Profile):
         raise ParameterError(f"{PROFILE_VARIABLE} is {name!r}; set it to 'embedded' or 'hub', or leave it out.")
     return cast(Profile, name)
+
+
+@contextmanager
+def using_profile(profile: Profile | None) -> Iterator[None]:
+    """Let this process, and those it starts, run a profile for as long as the context lasts; None changes nothing."""
+    before = os.environ.get(PROFILE_VARIABLE)
+    if profile is not None:
+        os.environ[PROFILE_VARIABLE] = profile
+    try:
+        yield
+    finally:
+        if profile is not None:
+            os.environ.pop(PROFILE_VARIABLE)
+            if before is not None:
+                os.environ[PROFILE_VARIABLE] = before
+
+
+def home() -> Path | None:
+    """The folder below which lies all that must outlive a restart; None when each thing lies in its usual place.
+
+    It is ``SHOWREEL_HOME``; or, on a Space, its disk, where one is mounted and may be written to.
+
+    Raises:
+        ParameterError: the variable names something that is no folder, or one that may not be written to.
+    """
+    if chosen := os.environ.get(HOME_VARIABLE):
+        folder = Path(chosen).expanduser().absolute()
+        if folder.exists() and not _writable(folder):
+            raise ParameterError(f"{HOME_VARIABLE} names {folder}, which is no folder to write to; name another one.")
+        return folder
+    return SPACE_DISK if os.environ.get(SPACE_VARIABLE) and _writable(SPACE_DISK) else None
+
+
+def zero_gpu() -> bool:
+    """True on a Space that is lent a GPU for each job."""
+    return os.environ.get(ZERO_GPU_VARIABLE, "").lower() in ("1", "t", "true")
+
+
+def below_home(place: str) -> str:
+    """A relative folder put below `home`; a full path, one from ``~``, an address, and everything without a home stay.
+
+    Raises:
+        ParameterError: as `home`.
+    """
+    root = home()
+    return place if root is None or "://" in place or place.startswith("~") else str(root / place)
+
+
+def _writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 @dataclass(frozen=True)
@@ -106,17 +172,33 @@ def placement(low_precision: bool = True) -> Placement:
     return Placement(device, torch.bfloat16 if low_precision and fast else torch.float32)
 
 
+SHARE = 0.8
+"""The share of a device's free memory that the parameters of a network may take; the rest is for what it computes."""
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that this process may still take: of a GPU, with what torch keeps there unused; or main memory."""
+    if device.type != "cuda":
+        return int(get_max_memory()["cpu"])
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
+
+
+def network_bytes(network: torch.nn.Module) -> int:
+    """The size of a network's parameters and buffers."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in (*network.parameters(), *network.buffers()))
+
+
 def place(network: torch.nn.Module, where: Placement) -> torch.nn.Module:
     """Move a frozen network to its device, in eval mode; one that does not fit is offloaded layer by layer.
 
-    The rule: a network whose parameters take more than 80 % of the free GPU memory stays in main memory, and
-    accelerate carries each layer to the GPU when it is needed.
+    The rule: a network that takes more than 80 % of the free GPU memory stays in main memory, and accelerate carries
+    each layer to the GPU when it is needed. Large networks that several tools take turns with are for
+    `core.memory.house`.
     """
     network.eval().requires_grad_(False)
-    if where.device.type == "cuda":
-        need = sum(p.numel() * p.element_size() for p in network.parameters())
-        if need > 0.8 * torch.cuda.mem_get_info(where.device)[0]:
-            return cpu_offload(network, execution_device=where.device)
+    if where.device.type == "cuda" and network_bytes(network) > SHARE * free_bytes(where.device):
+        return cpu_offload(network, execution_device=where.device)
     return network.to(where.device)
 
 

@@ -14,9 +14,10 @@ FLOORS = (
     {"app"},
     {"apps"},
     TOOLS,
-    {"encoders", "media"},
+    {"training"},
+    {"encoders", "media", "deploy"},
     {"store", "weights"},
-    {"command_line", "bulk"},
+    {"command_line", "bulk", "jobs", "memory"},
     {"nn", "runtime", "digest"},
     {"errors"},
 )

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from core.command_line import Answer, add_flags, command, from_flags, run
 from core.errors import CancelledError, CoreError, MediaOpenError, ParameterError, StoreError, WeightsError
+from core.runtime import PROFILE_VARIABLE, current_profile
 
 
 @dataclass(frozen=True)
@@ -91,3 +93,40 @@ def test_the_exception_tree_in_the_docstring_is_the_one_in_the_code() -> None:
     drawn = {line.strip(" │├└─").split()[0] for line in (errors.__doc__ or "").splitlines() if "Error" in line[:50]}
     classes = {n for n, c in vars(errors).items() if isinstance(c, type) and issubclass(c, CoreError)}
     assert classes <= drawn
+
+
+def test_the_profile_flag_holds_for_the_command_and_not_for_what_comes_after(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(PROFILE_VARIABLE, "embedded")
+    parser = argparse.ArgumentParser()
+    command(
+        parser.add_subparsers(),
+        "go",
+        lambda arguments: {"profile": current_profile()},
+        lambda answer: answer["profile"],
+        "go",
+    )
+    for argv, profile in ((["go", "--profile", "hub"], "hub"), (["go"], "embedded")):
+        assert run(parser, argv, before=lambda: f"before {current_profile()}") == 0
+        out, err = capsys.readouterr()
+        assert (out, err) == (f"{profile}\n", f"before {profile}\n")
+    assert current_profile() == "embedded"
+    monkeypatch.delenv(PROFILE_VARIABLE)
+    assert run(parser, ["go", "--profile", "hub"]) == 0
+    assert PROFILE_VARIABLE not in os.environ
+
+
+def test_a_plan_that_fails_is_bad_input_and_the_command_does_not_begin(capsys: pytest.CaptureFixture[str]) -> None:
+    def before() -> str:
+        raise WeightsError("weights/a is damaged; fetch it again.")
+
+    assert run(parser_of({"results": []}), ["go"], before=before) == 3
+    out, err = capsys.readouterr()
+    assert out == "" and "damaged" in err
+
+
+def test_a_profile_that_there_is_not_is_a_bad_argument() -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(parser_of({"results": []}), ["go", "--profile", "cloud"])
+    assert caught.value.code == 2

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from core.encoders import musicnn
 from core.errors import ClipTooShortError, ParameterError
+from core.memory import Batches, Resident, house
 from core.runtime import Profile, current_profile, place, placement
 from core.weights import find_manifest, load_tensors, weights_path
 
@@ -20,6 +22,7 @@ Wave = NDArray[np.float32]
 Vectors = NDArray[np.float32]
 
 BATCH = 8
+"""Patches in the first batch, and on a CPU in each; see `core.memory.Batches`."""
 DEFAULT_NAMES: dict[Profile, str] = {"embedded": "musicnn_msd", "hub": "clap"}
 
 
@@ -90,6 +93,7 @@ class MusicnnEncoder:
         network = musicnn.Musicnn(len(self.tag_names))
         network.load_state_dict(load_tensors(self.name, f"{self.name}.safetensors"))
         self._placement = placement(low_precision=False)
+        self._batches = Batches(self.name, self._placement.device, BATCH)
         self._network = place(network, self._placement)
 
     def encode(self, wave: Wave) -> Vectors:
@@ -101,9 +105,13 @@ class MusicnnEncoder:
         _check_wave(wave, shortest=musicnn.FFT_SIZE // 2 + 1)
         with torch.inference_mode():
             patches = musicnn.to_patches(musicnn.log_mel(torch.from_numpy(wave)))
-            answers = [self._network(batch.to(self._placement.device)) for batch in patches.split(BATCH)]
-            probabilities, vectors = (torch.cat(parts).cpu().numpy() for parts in zip(*answers, strict=True))
+            answers = self._batches.run(len(patches), lambda part: self._answer(patches[part]))
+            probabilities, vectors = (torch.cat(parts).numpy() for parts in zip(*answers, strict=True))
         return MusicTags(self.tag_names, probabilities, vectors)
+
+    def _answer(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        probabilities, vectors = self._network(patches.to(self._placement.device))
+        return probabilities.cpu(), vectors.cpu()
 
 
 def musicnn_tags(collection: str = "msd") -> tuple[str, ...]:
@@ -143,23 +151,24 @@ class ClapEncoder:
         self.sample_rate: int = self._extract.sampling_rate
         self.patch_s: float = self._extract.nb_max_samples / self.sample_rate
         self._placement = placement(low_precision)
-        self._network: Any = place(model, self._placement)
+        self._batches = Batches(name, self._placement.device, BATCH)
+        self._network: Resident = house(model, self._placement, name)
 
     def encode(self, wave: Wave) -> Vectors:
         """Turn sound into vectors; see `AudioEncoder`."""
         _check_wave(wave, shortest=1)
         length: int = self._extract.nb_max_samples
         patches = [wave[i : i + length] for i in range(0, max(1, len(wave) - length + 1), length)]
-        batches = [self._encode(patches[i : i + BATCH]) for i in range(0, len(patches), BATCH)]
-        return np.concatenate(batches)
+        with self._network.in_use() as network:
+            return np.concatenate(self._batches.run(len(patches), lambda part: self._encode(network, patches[part])))
 
-    def _encode(self, patches: list[Wave]) -> Vectors:
+    def _encode(self, network: Any, patches: list[Wave]) -> Vectors:
         inputs = self._extract(
             patches, sampling_rate=self.sample_rate, truncation="rand_trunc", padding="repeatpad", return_tensors="pt"
         )
         with torch.inference_mode(), self._placement.autocast():
             features = inputs["input_features"].to(self._placement.device)
-            vectors = self._network.get_audio_features(input_features=features).pooler_output
+            vectors = network.get_audio_features(input_features=features).pooler_output
         return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
 
 

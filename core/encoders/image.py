@@ -6,6 +6,7 @@ other network that transformers opens with ``AutoModel``.
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from core.encoders.efficientnet_lite import VARIANTS, EfficientNetLite, layout_dimensions
 from core.errors import ParameterError
+from core.memory import Batches, Resident, house
 from core.runtime import Profile, current_profile, place, placement
 from core.weights import find_manifest, load_tensors, weights_path
 
@@ -23,6 +25,7 @@ Pictures = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
 
 BATCH = 16
+"""Pictures in the first batch, and on a CPU in each; see `core.memory.Batches`."""
 CROP_MARGIN_PX = 32
 DEFAULT_NAMES: dict[Profile, str] = {"embedded": "efficientnet_lite0", "hub": "siglip"}
 
@@ -72,12 +75,13 @@ class EfficientNetLiteEncoder:
         network = load_efficientnet_lite(variant)
         self.size = network.variant.size
         self._placement = placement(low_precision)
+        self._batches = Batches(self.name, self._placement.device, BATCH)
         self._network = network.eval().fold()
         place(self._network.to(memory_format=torch.channels_last), self._placement)  # type: ignore[call-overload]
 
     def encode(self, pictures: Pictures) -> Vectors:
         """Turn pictures into vectors; see `ImageEncoder`. Those of another size go through `preprocess`."""
-        return _in_batches(pictures, self.dimensions, self._encode)
+        return _in_batches(pictures, self.dimensions, self._encode, self._batches)
 
     def logits(self, pictures: Pictures) -> Vectors:
         """ImageNet-1k logits (T, 1000) of pictures as in `encode`."""
@@ -94,7 +98,7 @@ class EfficientNetLiteEncoder:
 
     def layouts(self, pictures: Pictures) -> Vectors:
         """Layout vectors (T, `layout_dimensions`) of pictures as in `encode`; see `EfficientNetLite.layout`."""
-        return _in_batches(pictures, layout_dimensions(self._network.variant), self._layout)
+        return _in_batches(pictures, layout_dimensions(self._network.variant), self._layout, self._batches)
 
     def _encode(self, pictures: Pictures) -> Tensor:
         shallow = self._shallow(pictures)
@@ -166,20 +170,23 @@ class TransformersImageEncoder:
         self.dimensions: int = tower.config.hidden_size
         self.size = _input_size(self._processor)
         self._placement = placement(low_precision)
-        self._network: Any = place(tower, self._placement)
+        self._batches = Batches(name, self._placement.device, BATCH)
+        self._network: Resident = house(tower, self._placement, name)
 
     def encode(self, pictures: Pictures) -> Vectors:
         """Turn pictures into vectors; see `ImageEncoder`. Those of another size are scaled as the network's own
         processor says.
         """
-        return _in_batches(pictures, self.dimensions, self._encode)
+        with self._network.in_use() as network:
+            return _in_batches(pictures, self.dimensions, partial(self._encode, network), self._batches)
 
-    def _encode(self, pictures: Pictures) -> Tensor:
+    def _encode(self, network: Any, pictures: Pictures) -> Tensor:
         fits = pictures.shape[1:3] == (self.size, self.size)
         as_they_are = {"do_resize": False, "do_center_crop": False} if fits else {}
         values = self._processor(list(pictures), return_tensors="pt", **as_they_are)["pixel_values"]
         with self._placement.autocast():
-            return self._network(pixel_values=values.to(self._placement.device)).pooler_output
+            pooled: Tensor = network(pixel_values=values.to(self._placement.device)).pooler_output
+        return pooled
 
 
 def image_encoder(name: str | None = None, profile: Profile | None = None) -> ImageEncoder:
@@ -223,12 +230,15 @@ def _input_size(processor: Any) -> int:
     return int(size["height"])
 
 
-def _in_batches(pictures: Pictures, dimensions: int, encode: Callable[[Pictures], Tensor]) -> Vectors:
-    """Encode at most `BATCH` pictures at once, so that memory does not grow with their number."""
+def _in_batches(pictures: Pictures, dimensions: int, encode: Callable[[Pictures], Tensor], batches: Batches) -> Vectors:
+    """Encode some pictures at once, so that memory does not grow with their number."""
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3 or 0 in pictures.shape[1:]:
         raise ParameterError(f"Pictures are {pictures.dtype} {pictures.shape}; give uint8 of shape (T, H, W, 3), RGB.")
     vectors = np.empty((len(pictures), dimensions), np.float32)
-    for start in range(0, len(pictures), BATCH):
+
+    def fill(part: slice) -> None:
         with torch.inference_mode():
-            vectors[start : start + BATCH] = encode(pictures[start : start + BATCH]).float().cpu().numpy()
+            vectors[part] = encode(pictures[part]).float().cpu().numpy()
+
+    batches.run(len(pictures), fill)
     return vectors

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import ClipTooShortError, ParameterError
-from core.runtime import Profile, Progress, current_profile, place, placement, silent
+from core.memory import Batches, house
+from core.runtime import Profile, Progress, current_profile, placement, silent
 from core.weights import weights_path
 
 Wave = NDArray[np.float32]
@@ -124,35 +125,44 @@ class TransformersRecogniser:
         model = WhisperForConditionalGeneration.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=where.dtype
         )
-        self._model = cast(Any, place(model, where))
-        tokens: dict[str, int] = self._model.generation_config.lang_to_id
+        tokens: dict[str, int] = cast(Any, model).generation_config.lang_to_id
         self._languages = {token.strip("<|>"): number for token, number in tokens.items()}
         self._extract: Any = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
         self._pipeline: Any = pipeline(
             "automatic-speech-recognition",
-            model=self._model,
+            model=model,
             tokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True),
             feature_extractor=self._extract,
+            device="cpu",
         )
+        self._pipeline.device = where.device
+        self._where, self._batches = where, Batches(name, where.device, first=1, most=1)
+        self._network = house(model, where, name)
 
     def transcribe(self, wave: Wave, language: str | None = None, progress: Progress = silent) -> Transcript:
         """Write down speech; see `SpeechRecogniser`. The search is greedy; ``progress`` is told only at the end."""
         _check(wave, language, list(self._languages))
+        with self._network.in_use() as network:
+            ((chunks, language),) = self._batches.run(1, lambda _: self._heard(network, wave, language))
+        total = len(wave) // SAMPLE_RATE
+        progress(total, total, "speech")
+        return Transcript(tuple(_word(chunk) for chunk in chunks), language)
+
+    def _heard(self, network: Any, wave: Wave, language: str | None) -> tuple[list[dict[str, Any]], str]:
+        """The words, and the language they are in."""
         with torch.inference_mode():
-            language = language or self._detected(wave)
+            language = language or self._detected(network, wave)
             heard = self._pipeline(
                 {"raw": wave, "sampling_rate": SAMPLE_RATE},
                 return_timestamps="word",
                 generate_kwargs={"language": language, "task": "transcribe", "num_beams": 1},
             )
-        total = len(wave) // SAMPLE_RATE
-        progress(total, total, "speech")
-        return Transcript(tuple(_word(chunk) for chunk in heard["chunks"]), language)
+        return heard["chunks"], language
 
-    def _detected(self, wave: Wave) -> str:
+    def _detected(self, network: Any, wave: Wave) -> str:
         """The language of the first 30 seconds."""
         features = self._extract(wave, sampling_rate=SAMPLE_RATE, return_tensors="pt")["input_features"]
-        token = int(self._model.detect_language(features.to(self._model.device, self._model.dtype)))
+        token = int(network.detect_language(features.to(self._where.device, self._where.dtype)))
         return next(code for code, number in self._languages.items() if number == token)
 
 

@@ -20,6 +20,7 @@ from core.music_matching.model import ModelConfig, save_model
 from core.music_matching.pipeline import WEIGHTS, Model
 from core.music_matching.rows import Credits
 from core.music_matching.train import TrainConfig, stanza, trained
+from core.weights.plan import plan_before_loading
 
 
 def add(arguments: argparse.Namespace) -> Answer:
@@ -210,4 +211,4 @@ def _training_flags(one: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(parser()))
+    sys.exit(run(parser(), before=lambda: plan_before_loading(["music_matching"])))

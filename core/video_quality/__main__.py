@@ -16,6 +16,7 @@ from core.video_quality.results import as_row
 from core.video_quality.selection import SelectionConfig, select_teachers
 from core.video_quality.student import QualityScorer
 from core.video_quality.train import Run, TrainConfig
+from core.weights.plan import plan_before_loading
 
 
 def score(arguments: argparse.Namespace) -> Answer:
@@ -153,4 +154,4 @@ def _show_training(answer: Answer) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run(parser()))
+    sys.exit(run(parser(), before=lambda: plan_before_loading(["video_quality"])))

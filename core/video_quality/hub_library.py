@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from core.encoders.image import TransformersImageEncoder
 from core.errors import WeightsError
-from core.runtime import place, placement
+from core.memory import Batches, house
+from core.runtime import placement
 from core.video_quality.levels import LEVELS
 from core.video_quality.library import Kind, LibraryModel, Prepared, middle
 from core.video_quality.sampling import Pixels, Window
@@ -90,8 +91,8 @@ class VideoMAEModel:
             WeightsError: the weights are missing or wrong.
         """
         places = np.linspace(0, len(windows) - 1, FRAMES).round().astype(int)
-        hidden = self._tower(np.stack([windows[place].views[2] for place in places])).last_hidden_state[0].float()
-        return torch.cat([hidden.mean(0), hidden.std(0)]).cpu().numpy().astype(np.float16)
+        hidden = self._tower.hidden(np.stack([windows[place].views[2] for place in places]))
+        return torch.cat([hidden.mean(0), hidden.std(0)]).numpy().astype(np.float16)
 
     def network(self) -> nn.Module:
         """Nothing: the statistics are the features."""
@@ -140,14 +141,26 @@ class _Tower:
         self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
         model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         self._placement = placement()
-        self._network: Any = place(model, self._placement)
+        self._batches = Batches(name, self._placement.device, len(SEEN))
+        self._network = house(model, self._placement, name)
 
-    def __call__(self, pictures: Pixels) -> Any:
-        """What the network gives for pictures (T, H, W, 3), or for one film of them."""
+    def pooled(self, pictures: Pixels) -> NDArray[np.float32]:
+        """The pooled outputs (T, length) of pictures (T, H, W, 3)."""
+        with self._network.in_use() as network:
+            seen = self._batches.run(len(pictures), lambda part: self._seen(network, pictures[part]).pooler_output)
+        return torch.cat(seen).float().cpu().numpy()
+
+    def hidden(self, film: Pixels) -> Tensor:
+        """The last layer (places, length) of one film of pictures (T, H, W, 3); it cannot be divided."""
+        with self._network.in_use() as network:
+            (seen,) = self._batches.run(1, lambda _: self._seen(network, film).last_hidden_state[0].float().cpu())
+        return seen
+
+    def _seen(self, network: Any, pictures: Pixels) -> Any:
         as_they_are = {"do_resize": False, "do_center_crop": False}
         values = self._processor(list(pictures), return_tensors="pt", **as_they_are)["pixel_values"]
         with torch.inference_mode(), self._placement.autocast():
-            return self._network(pixel_values=values.to(self._placement.device))
+            return network(pixel_values=values.to(self._placement.device))
 
 
 class _NextWord:
@@ -162,13 +175,18 @@ class _NextWord:
         model = AutoModelForImageTextToText.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=self._placement.dtype
         )
-        self._network: Any = place(model, self._placement)
+        self._batches = Batches(weights, self._placement.device, len(SEEN))
+        self._network = house(model, self._placement, weights)
         self.tokens = [self._processor.tokenizer.encode(f" {word}", add_special_tokens=False)[0] for word in LEVELS]
         if len(set(self.tokens)) < len(LEVELS):
             raise WeightsError(f"The vocabulary of {weights} begins two of {', '.join(LEVELS)} alike; choose another.")
 
     def logits(self, pictures: Pixels) -> Tensor:
         """(T, 5), bad first, of pictures (T, H, W, 3), each seen whole rather than in tiles."""
+        with self._network.in_use() as network:
+            return torch.cat(self._batches.run(len(pictures), lambda part: self._logits(network, pictures[part])))
+
+    def _logits(self, network: Any, pictures: Pixels) -> Tensor:
         given = self._processor(
             text=[QUESTION] * len(pictures),
             images=[[picture] for picture in pictures],
@@ -178,7 +196,8 @@ class _NextWord:
         )
         given = given.to(self._placement.device, self._placement.dtype)
         with torch.inference_mode():
-            return self._network(**given, logits_to_keep=1).logits[:, -1, self.tokens].float().cpu()
+            logits: Tensor = network(**given, logits_to_keep=1).logits[:, -1, self.tokens]
+        return logits.float().cpu()
 
 
 def hub_library() -> tuple[LibraryModel, ...]:
@@ -197,5 +216,4 @@ def _tower_of_pictures(name: str) -> Pooled:
 
 
 def _convolutions(name: str) -> Pooled:
-    tower = _Tower(name)
-    return lambda pictures: tower(pictures).pooler_output.float().cpu().numpy()
+    return _Tower(name).pooled

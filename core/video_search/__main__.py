@@ -19,6 +19,7 @@ from core.video_search.fine_tuning import fine_tune
 from core.video_search.pipeline import ENCODERS, load_descriptor
 from core.video_search.train import TrainConfig
 from core.video_search.tuning import Recipe, tune
+from core.weights.plan import plan_before_loading
 
 
 def add(arguments: argparse.Namespace) -> Answer:
@@ -189,4 +190,4 @@ def _training_commands(commands: argparse._SubParsersAction) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(parser()))
+    sys.exit(run(parser(), before=lambda: plan_before_loading(["video_search"])))

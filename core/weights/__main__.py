@@ -1,16 +1,17 @@
-"""The command line: ``python -m core.weights list | fetch [NAME…] | verify [NAME…]``."""
+"""The command line: ``python -m core.weights list | fetch [NAME…] | verify [NAME…] | plan [TOOL…]``."""
 
 import argparse
 import sys
-from typing import Any, get_args
+from typing import Any
 
 from core.command_line import Answer, command, progress_line, run
 from core.errors import ParameterError, WeightsError
-from core.runtime import Profile, current_profile
+from core.runtime import current_profile
 from core.weights.catalogue import MANIFEST_FILE, all_manifests, find_manifest, weights_folder
 from core.weights.inventory import problems, whereabouts
 from core.weights.manifest import Manifest
 from core.weights.pin import pin
+from core.weights.plan import TOOLS, as_answer, memory_plan, show_plan
 from core.weights.resolve import weights_path
 
 
@@ -24,7 +25,8 @@ def main(argv: list[str] | None = None) -> int:
     verify = command(commands, "verify", verify_weights, show_table, "Compute every digest afresh; moves nothing.")
     for parser_of_names in (fetch, verify):
         parser_of_names.add_argument("names", nargs="*", metavar="NAME", help="default: all that the profile needs")
-        parser_of_names.add_argument("--profile", choices=get_args(Profile), help="default: SHOWREEL_PROFILE")
+    planning = command(commands, "plan", plan, show_plan, "Say what the networks of each tool take in memory.")
+    planning.add_argument("tools", nargs="*", metavar="TOOL", help=f"default: all, that is {', '.join(TOOLS)}")
     return run(parser, argv)
 
 
@@ -57,12 +59,17 @@ def verify_weights(arguments: argparse.Namespace) -> Answer:
     return {"weights": [_entry(manifest) for manifest in chosen], "errors": errors}
 
 
+def plan(arguments: argparse.Namespace) -> Answer:
+    """What fits into the memory that is free now; nothing is loaded or fetched."""
+    return as_answer(memory_plan(arguments.tools or TOOLS))
+
+
 def _chosen(arguments: argparse.Namespace) -> list[Manifest]:
     """Those named; or those of the profile, where ``hub`` builds upon ``embedded``."""
     if arguments.names:
         return [find_manifest(name) for name in arguments.names]
-    profile = arguments.profile or current_profile()
-    return [manifest for manifest in all_manifests() if profile == "hub" or manifest.profile == "embedded"]
+    hub = current_profile() == "hub"
+    return [manifest for manifest in all_manifests() if hub or manifest.profile == "embedded"]
 
 
 def _entry(manifest: Manifest) -> dict[str, Any]:

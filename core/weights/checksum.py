@@ -41,6 +41,12 @@ def demand_right_file(path: Path, file: WeightFile, remedy: str) -> Path:
     raise ChecksumMismatchError(f"{path} has {_difference(stat.st_size, digest, file)}; {fate}. {remedy}")
 
 
+def is_right(path: Path, file: WeightFile) -> bool:
+    """Does it hold the promised bytes? As `demand_right_file` sees it, digest remembered, but nothing is moved."""
+    stat = path.stat()
+    return file.sha256 in (None, _remembered_sha256(path.resolve(), stat.st_size, stat.st_mtime_ns))
+
+
 def mismatch(path: Path, file: WeightFile) -> str | None:
     """What is wrong with a file, read afresh and left where it is; None when nothing is."""
     size, digest = path.stat().st_size, sha256_of(path)

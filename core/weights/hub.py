@@ -4,6 +4,9 @@ Redirects, resuming a cut download and the cache's layout are the work of huggin
 (``HF_ENDPOINT``, ``HF_HUB_CACHE``, ``HF_HUB_OFFLINE``, ``HF_HUB_ETAG_TIMEOUT``), read at each call, so that a change
 after the import counts. What the client keeps when the *process* dies are the finished files; the one it was at
 starts again.
+
+With a home (`core.runtime.home`) the cache lies there, unless ``HF_HUB_CACHE`` says otherwise; what a Space loaded into
+the client's own cache while it was built is then used from there.
 """
 
 import os
@@ -26,6 +29,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import ModelInfo
 
 from core.errors import WeightsAccessError, WeightsError, WeightsNotFoundError
+from core.runtime import home
 from core.weights.manifest import Manifest
 
 ANSWER_TIMEOUT_S = 4.0
@@ -44,8 +48,10 @@ def cached(manifest: Manifest, path: str) -> Path | None:
     """That file in the Hub's cache, unchecked, or None; asks nobody."""
     if manifest.repository is None:
         return None
-    found = try_to_load_from_cache(manifest.repository, path, _cache(), manifest.revision)
-    return Path(found) if isinstance(found, str) else None
+    loaded_before = Path(constants.HF_HUB_CACHE)
+    if _cache() != loaded_before and all(_found(manifest, file.path, loaded_before) for file in manifest.files):
+        return _found(manifest, path, loaded_before)
+    return _found(manifest, path, _cache())
 
 
 def download(manifest: Manifest, path: str, report: Callable[[int], None]) -> Path:
@@ -62,7 +68,7 @@ def download(manifest: Manifest, path: str, report: Callable[[int], None]) -> Pa
     """
     with _explained(manifest, path):
         address = hf_hub_url(_repository(manifest), path, revision=manifest.revision, endpoint=_endpoint())
-        _answered(lambda: _api().get_hf_file_metadata(url=address, timeout=_timeout_s()))
+        _answered(lambda: client().get_hf_file_metadata(url=address, timeout=_timeout_s()))
         found = _answered(
             lambda: hf_hub_download(
                 _repository(manifest),
@@ -86,7 +92,7 @@ def repository_state(manifest: Manifest) -> ModelInfo:
     """
     with _explained(manifest, "the list of files"):
         return _answered(
-            lambda: _api().model_info(
+            lambda: client().model_info(
                 _repository(manifest), revision=manifest.revision, files_metadata=True, timeout=_timeout_s()
             )
         )
@@ -182,7 +188,8 @@ def _repository(manifest: Manifest) -> str:
     return manifest.repository
 
 
-def _api() -> HfApi:
+def client() -> HfApi:
+    """The client, asking the Hub that ``HF_ENDPOINT`` names now."""
     return HfApi(endpoint=_endpoint())
 
 
@@ -191,7 +198,15 @@ def _endpoint() -> str:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE).expanduser()
+    if chosen := os.environ.get("HF_HUB_CACHE"):
+        return Path(chosen).expanduser()
+    root = home()
+    return root / "hub" if root else Path(constants.HF_HUB_CACHE)
+
+
+def _found(manifest: Manifest, path: str, cache: Path) -> Path | None:
+    found = try_to_load_from_cache(_repository(manifest), path, cache, manifest.revision)
+    return Path(found) if isinstance(found, str) else None
 
 
 def _timeout_s() -> float:

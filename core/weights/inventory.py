@@ -4,11 +4,12 @@ from typing import Literal
 
 from core.weights import hub
 from core.weights.catalogue import weights_folder
-from core.weights.checksum import mismatch
+from core.weights.checksum import is_right, mismatch
 from core.weights.manifest import Manifest
 from core.weights.resolve import remedy
 
 Place = Literal["weights/", "cache", "missing"]
+State = Literal["verified", "wrong", "missing"]
 
 
 def whereabouts(manifest: Manifest) -> Place:
@@ -16,6 +17,19 @@ def whereabouts(manifest: Manifest) -> Place:
     if all((weights_folder() / manifest.name / file.path).is_file() for file in manifest.files):
         return "weights/"
     return "cache" if all(hub.cached(manifest, file.path) for file in manifest.files) else "missing"
+
+
+def state(manifest: Manifest) -> State:
+    """Are all files here, and the promised ones? A digest is computed once a process, as for `weights_path`."""
+    local = [weights_folder() / manifest.name / file.path for file in manifest.files]
+    found = [
+        path if path.is_file() else hub.cached(manifest, file.path)
+        for path, file in zip(local, manifest.files, strict=True)
+    ]
+    if None in found:
+        return "missing"
+    right = all(is_right(path, file) for path, file in zip(found, manifest.files, strict=True) if path)
+    return "verified" if right else "wrong"
 
 
 def problems(manifest: Manifest) -> list[str]:

@@ -29,6 +29,7 @@ ENDPOINTS = (
     | {f"/video_quality_{word}" for word in ("score", "compare", "teachers", "cancel")}
     | {f"/music_matching_{word}" for word in MUSIC_WORDS}
     | {f"/lip_sync_{word}" for word in LIP_SYNC_WORDS}
+    | {"/job", "/jobs", "/job_again", "/job_stop"}
 )
 
 

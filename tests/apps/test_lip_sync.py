@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from apps import lip_sync_handlers
-from apps.lip_sync_handlers import Pace
 from apps.runtime import OUTPUT_AGE_S, AppSettings
 from core.lip_sync import LipSyncResult
 from core.lip_sync.faces import FaceFinder
 from core.lip_sync.generator import MouthNetwork
 from core.lip_sync.network import new_network
+from core.lip_sync.pace import Pace
 from core.media import VideoReader, probe, read_audio, write_video
 from tests.apps.conftest import Server
 from tests.factories import moving_clip, number_of, sound_file

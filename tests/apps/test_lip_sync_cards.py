@@ -42,6 +42,9 @@ def found(title: str, faces: int = 2) -> dict[str, Any]:
         "cuts_s": [1.0],
         "seconds_a_second": 2.5,
         "estimate_s": 187.5,
+        "av_offset_frames": None,
+        "sync_confidence": 0.0,
+        "sync_unmeasured": "The film has no sound.",
     }
 
 
@@ -127,3 +130,11 @@ def test_a_mouth_drawn_in_the_same_picture_takes_the_place_of_the_one_before() -
 def test_the_tab_says_that_there_is_no_trained_network_as_long_as_there_is_none() -> None:
     there = any(manifest.name == WEIGHTS for manifest in all_manifests())
     assert ("No trained network comes with the app" in lip_sync_cards.MADE_FROM) != there
+
+
+def test_how_a_film_s_own_sound_goes_with_it_is_told_or_why_it_is_not_known() -> None:
+    measured = found("talk") | {"av_offset_frames": -2, "sync_confidence": 0.2, "sync_unmeasured": ""}
+    assert "Sight and sound: the sound is 80 ms early; this is fairly sure" in lip_sync_cards.faces(measured)
+    assert "Sight and sound are not measured: The film has no sound." in lip_sync_cards.faces(found("talk"))
+    assert "vits speaker-3" in lip_sync_cards.result(made("talk", voice="vits speaker-3"))
+    assert "Spoken by" not in lip_sync_cards.result(made("talk"))

@@ -105,7 +105,7 @@ class TestHubProfile:
         folder, wave = hub_profile / "whisper_large", np.tile(sample("en"), round(seconds / 6.4))
         recogniser = speech_recogniser()
         found = recogniser.transcribe(wave, language="en")
-        model = WhisperForConditionalGeneration.from_pretrained(folder, dtype=recogniser._model.dtype)  # type: ignore[attr-defined]
+        model = WhisperForConditionalGeneration.from_pretrained(folder, dtype=recogniser._where.dtype)  # type: ignore[attr-defined]
         extract, tokenizer = (kind.from_pretrained(folder) for kind in (AutoFeatureExtractor, AutoTokenizer))
         inputs = extract(
             wave,

@@ -12,7 +12,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "weights"
 MANIFESTS = [read_manifest(path) for path in sorted(FOLDER.glob("*/manifest.toml"))]
 EMBEDDED = [manifest for manifest in MANIFESTS if manifest.profile == "embedded"]
 HUB = [manifest for manifest in MANIFESTS if manifest.profile == "hub"]
-WITHOUT_DIGESTS = {"clap", "convnext"}
+WITHOUT_DIGESTS = {"clap", "convnext", "vits_vctk"}
 
 
 def by_name(manifest: Manifest) -> str:

@@ -22,6 +22,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
@@ -70,7 +71,7 @@ class HubDouble:
         """Answer everything with status 503."""
         self._servers: list[ThreadingHTTPServer] = []
 
-    def __enter__(self) -> "HubDouble":
+    def __enter__(self) -> Self:
         for answer in (self._answer_as_hub, self._answer_as_storage):
             server = ThreadingHTTPServer((LOOPBACK, 0), partial(_Handler, answer))
             server.daemon_threads = True
@@ -145,9 +146,7 @@ class HubDouble:
             )
             for path, file in files
         ]
-        body = json.dumps({"id": repository, "sha": self.commit(repository), "siblings": siblings}).encode()
-        request.reply(200, {"Content-Type": "application/json", "Content-Length": str(len(body))})
-        request.wfile.write(body)
+        request.reply_json(200, {"id": repository, "sha": self.commit(repository), "siblings": siblings})
 
     def _resolve(self, request: "_Handler", repository: str, revision: str, path: str) -> None:
         if self._refused(request, repository, revision):
@@ -211,6 +210,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self._answer(self)
+
+    def do_POST(self) -> None:
+        self._answer(self)
+
+    def do_PUT(self) -> None:
+        self._answer(self)
+
+    def body(self) -> bytes:
+        """What was sent with the request, in one piece or in chunks."""
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length", 0)))
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
+
+    def reply_json(self, status: int, answer: object) -> None:
+        content = json.dumps(answer).encode()
+        self.reply(status, {"Content-Type": "application/json", "Content-Length": str(len(content))})
+        self.wfile.write(content)
 
     def reply(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
