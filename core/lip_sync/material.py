@@ -54,12 +54,13 @@ class Material:
 
 @dataclass(frozen=True)
 class Portrait:
-    """A face to animate: a picture, its mesh (478, 3) in pixels, a name, and whose face it is."""
+    """A face to animate: a picture, its mesh (478, 3) in pixels, a name, whose face it is, and whether it is drawn."""
 
     name: str
     source: str
     picture: Picture
     mesh: Landmarks
+    drawn: bool = False
 
 
 def portraits(folder: Path) -> Iterator[Portrait]:
@@ -155,7 +156,13 @@ def cartoons(count: int) -> Iterator[Portrait]:
     """Drawn faces, each of a seed of its own."""
     for seed in range(count):
         picture, mesh = cartoon(seed)
-        yield Portrait(f"cartoon{seed:05}", f"cartoon{seed:05}", picture, mesh)
+        yield Portrait(f"cartoon{seed:05}", f"cartoon{seed:05}", picture, mesh, drawn=True)
+
+
+def held_out_faces(faces: Sequence[Portrait]) -> set[str]:
+    """Whose faces no training sees: one in six photographed and one in six drawn, each kind by itself."""
+    kinds = ({face.source for face in faces if face.drawn == drawn} for drawn in (False, True))
+    return set[str]().union(*map(held_out, kinds))
 
 
 def make_clips(
@@ -171,7 +178,7 @@ def make_clips(
     by_voice: dict[str, list[Speech]] = {}
     for speech in said:
         by_voice.setdefault(speech.voice, []).append(speech)
-    hidden = held_out({face.source for face in faces}), held_out(set(by_voice))
+    hidden = held_out_faces(faces), held_out(set(by_voice))
     if not hidden[0] or not hidden[1]:
         raise ParameterError(
             f"There are {len(faces)} faces and {len(by_voice)} voices; give at least {HELD_OUT_EVERY} of both."

@@ -11,7 +11,7 @@ from core.lip_sync.data import HELD_OUT_EVERY, SUFFIX, held_out
 from core.lip_sync.evaluation import EvaluateConfig, as_table, evaluate
 from core.lip_sync.filming import film_clips
 from core.lip_sync.making import MakeConfig
-from core.lip_sync.material import Material, cartoons, make_clips, portraits, speeches
+from core.lip_sync.material import Material, cartoons, held_out_faces, make_clips, portraits, speeches
 from core.lip_sync.network import FILE, load_network
 from core.lip_sync.train import TrainConfig, train
 
@@ -40,7 +40,7 @@ def evaluating(arguments: argparse.Namespace) -> Answer:
     """Measure on the portraits and voices that `make` holds out of all training."""
     said, left_out = speeches(arguments.speech, progress_line())
     faces = list(portraits(arguments.portraits))
-    unseen = held_out({face.source for face in faces}), held_out({speech.voice for speech in said})
+    unseen = held_out_faces(faces), held_out({speech.voice for speech in said})
     faces = [face for face in faces if face.source in unseen[0]]
     said = [speech for speech in said if speech.voice in unseen[1]]
     if not faces or not said:

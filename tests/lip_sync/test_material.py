@@ -15,7 +15,16 @@ from core.lip_sync.articulation import articulation
 from core.lip_sync.data import ClipFile, People, Split, openings
 from core.lip_sync.inner_mouth import MouthLook
 from core.lip_sync.making import MakeConfig, Speech, head_poses, made_clip, passage
-from core.lip_sync.material import Material, cartoons, make_clips, portraits, speeches, synthetic
+from core.lip_sync.material import (
+    Material,
+    Portrait,
+    cartoons,
+    held_out_faces,
+    make_clips,
+    portraits,
+    speeches,
+    synthetic,
+)
 from core.lip_sync.sound import SAMPLE_RATE, frame_windows, mfcc
 from core.lip_sync.voices import VoiceConfig
 from tests.lip_sync.conftest import ASSETS
@@ -139,3 +148,12 @@ class TestMadeClips:
     def test_too_few_voices_are_said(self, speech: Speech, tmp_path: Path) -> None:
         with pytest.raises(ParameterError, match="6 faces and 1 voices"):
             make_clips(list(cartoons(6)), [speech], (Material(), MakeConfig()), tmp_path)
+
+
+def test_drawn_faces_do_not_change_which_photographs_are_held_out() -> None:
+    picture, mesh = np.zeros((8, 8, 3), np.uint8), np.zeros((478, 3), np.float32)
+    people = [Portrait(f"{name}~0", name, picture, mesh) for name in "abcdefghijklm"]
+    drawn = [Portrait(f"cartoon{n}", f"cartoon{n}", picture, mesh, drawn=True) for n in range(7)]
+
+    assert held_out_faces(people) == {"f", "l"}
+    assert held_out_faces([*people, *drawn]) == {"f", "l", "cartoon5"}
