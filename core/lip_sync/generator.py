@@ -28,13 +28,15 @@ _LOOK = (32, 64, 96, 128)
 _FINE = 2
 """So many pixels each way are one place of the finest maps, and come from it again."""
 _MAPS = 3
-_SPREAD_PX, _EDGE_PX = 1.5, 0.7
-"""On a picture of 128: how wide landmarks are drawn, and how soft the mouth's edge is."""
+_SPREAD_PX, _EDGE_PX, _SEAM_PX, _APART_PX = 1.5, 0.7, 4.0, 3.0
+"""On a picture of 128: how wide landmarks are drawn, how soft the mouth's edge is, how broad the seam of shut lips, and
+how far apart lips are from which on they are not shut."""
 _PULLS, _LOOSE = ((4.0, 1.0), (14.0, 0.01)), 0.0005
 """How far landmarks draw the skin along, and how strongly; what holds it where it is."""
 _LOWER, _UPPER = [12, 13, 14, 15, 16, 17, 18], [12, 23, 22, 21, 20, 19, 18]
 """The lips' inner edge among the 25, from corner to corner."""
 _BELOW, _ABOVE = [*range(7), *_LOWER, 24], [0, *range(6, 12), *_UPPER]
+_SHUT, _STRETCH = 0.07, 1.9
 _REACH = 0.1
 """How far the reference may be drawn, as a share of the picture's side."""
 
@@ -109,6 +111,14 @@ def mouth_inside(landmarks: Tensor, side_px: int) -> Tensor:
     columns = torch.sigmoid((where - left) / soft) * torch.sigmoid((right - where) / soft)
     inside = torch.sigmoid((rows - top) / soft) * torch.sigmoid((bottom - rows) / soft)
     return (inside * columns[:, None])[:, None]
+
+
+def shut_lips(landmarks: Tensor, side_px: int) -> Tensor:
+    """Where lips meet, (B, 1, S, S), 1 to 0: nothing is to be made up there, for the reference has it all."""
+    where = torch.arange(side_px, device=landmarks.device, dtype=torch.float32)[:, None]
+    (top, bottom), wide = _edges(landmarks, side_px), side_px / 128
+    apart = ((bottom - top) / (_APART_PX * wide)).clamp(0, 1)
+    return (torch.exp(-0.5 * ((where - (top + bottom) / 2) / (_SEAM_PX * wide)) ** 2) * (1 - apart))[:, None]
 
 
 def _edges(landmarks: Tensor, side_px: int) -> tuple[Tensor, Tensor]:
@@ -201,6 +211,8 @@ def _composed(x: Tensor, given: Given, flow: Tensor) -> Made:
     further = F.interpolate(x[:, :2].tanh() * _REACH, scale_factor=_FINE, mode="bilinear", align_corners=False)
     x = F.pixel_shuffle(x[:, 2:], _FINE)
     colours, shares = x[:, :3].sigmoid(), x[:, 3:].softmax(dim=1)
+    shut = shut_lips(given.landmarks, shares.shape[-1])
+    shares = torch.cat([shares[:, :1], shares[:, 1:2] + shut * shares[:, 2:], (1 - shut) * shares[:, 2:]], dim=1)
     reference = _drawn(given, flow + further)
     picture = shares[:, :1] * given.blurred + shares[:, 1:2] * reference + shares[:, 2:] * colours
     return Made(picture, shares)
@@ -220,10 +232,19 @@ class MouthNetwork(nn.Module):
     def make(self, given: Given, seen: Seen, heard: Tensor) -> Made:
         """Make pictures of what was seen and heard; the landmarks that are given are those at rest.
 
-        How far the mouth opens is what the vector of hearing tells of it, and the landmarks go there.
+        How far the mouth opens is what the vector of hearing tells of it (`stretched`), and the landmarks go there.
         """
-        opening = self.features.told_opening(heard).float().clamp(min=0) / 5
+        opening = stretched(self.features.told_opening(heard).float() / 5)
         return self.generator(replace(given, landmarks=opened(given.landmarks, opening)), seen, heard)
+
+
+def stretched(told: Tensor) -> Tensor:
+    """Openings in widths of the mouth, as far apart as openings are; what is told of unseen voices keeps to the middle.
+
+    >>> stretched(torch.tensor([0.0, 0.07, 0.17]))
+    tensor([0.0000, 0.0000, 0.1900])
+    """
+    return _STRETCH * (told - _SHUT).clamp(min=0)
 
 
 def opened(rest: Tensor, opening: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The generator and its discriminator: what goes in is what comes out, and where landmarks are counts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ from core.lip_sync.generator import (
     mouth_flow,
     mouth_inside,
     opened,
+    stretched,
 )
 from core.lip_sync.model import GROUP, FeatureExtraction
 
@@ -92,6 +95,25 @@ def test_the_inside_of_a_mouth_is_what_lies_between_its_lips() -> None:
 
 
 @torch.no_grad()
+def test_nothing_is_made_up_where_lips_meet(network: MouthNetwork) -> None:
+    rest = _rest()
+    given = Given(torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128), rest, rest)
+    x, y = (round(float(v)) for v in rest[0, 15])
+
+    own = {
+        told: network.generator(
+            replace(given, landmarks=opened(rest, torch.tensor([told]))),
+            network.features.see(torch.rand(1, GROUP, 3, 128, 128)),
+            torch.rand(1, 256),
+        ).shares[0, 2]
+        for told in (0.0, 0.5)
+    }
+
+    assert float(own[0.0][y, x]) < 0.03 < float(own[0.5][y, x])
+    assert float(own[0.0][10, 64]) > 0.03
+
+
+@torch.no_grad()
 def test_the_landmarks_go_where_the_sound_says(network: MouthNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     given, drawn = _given(_mouth()), []
     monkeypatch.setattr(network.generator, "forward", lambda given, *_: drawn.append(given.landmarks))
@@ -101,7 +123,7 @@ def test_the_landmarks_go_where_the_sound_says(network: MouthNetwork, monkeypatc
         network(torch.rand(1, GROUP, 3, 128, 128), torch.zeros(1, 20, 20), given)
 
     torch.testing.assert_close(drawn[0], given.landmarks)
-    torch.testing.assert_close(drawn[1], opened(given.landmarks, torch.tensor([0.4])))
+    torch.testing.assert_close(drawn[1], opened(given.landmarks, stretched(torch.tensor([0.4]))))
 
 
 @torch.no_grad()
