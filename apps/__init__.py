@@ -3,6 +3,10 @@
 from apps import lip_sync, music_matching, video_quality, video_search
 from apps.runtime import Tab
 
-TABS = (Tab("Similar videos", video_search.build_tab), Tab("Quality score", video_quality.build_tab))
-UNFINISHED = (Tab("Music", music_matching.build_tab), Tab("Lip-sync", lip_sync.build_tab))
+TABS = (
+    Tab("Similar videos", video_search.build_tab),
+    Tab("Quality score", video_quality.build_tab),
+    Tab("Lip-sync", lip_sync.build_tab),
+)
+UNFINISHED = (Tab("Music", music_matching.build_tab),)
 """Tools that run, but do not do their job well enough yet; shown with ``--unfinished`` only."""

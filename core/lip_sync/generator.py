@@ -36,7 +36,7 @@ _PULLS, _LOOSE = ((4.0, 1.0), (14.0, 0.01)), 0.0005
 _LOWER, _UPPER = [12, 13, 14, 15, 16, 17, 18], [12, 23, 22, 21, 20, 19, 18]
 """The lips' inner edge among the 25, from corner to corner."""
 _BELOW, _ABOVE = [*range(7), *_LOWER, 24], [0, *range(6, 12), *_UPPER]
-_SHUT, _STRETCH = 0.07, 1.9
+_SHUT, _STRETCH = 0.11, 2.3
 _REACH = 0.1
 """How far the reference may be drawn, as a share of the picture's side."""
 
@@ -241,8 +241,8 @@ class MouthNetwork(nn.Module):
 def stretched(told: Tensor) -> Tensor:
     """Openings in widths of the mouth, as far apart as openings are; what is told of unseen voices keeps to the middle.
 
-    >>> stretched(torch.tensor([0.0, 0.07, 0.17]))
-    tensor([0.0000, 0.0000, 0.1900])
+    >>> stretched(torch.tensor([0.0, 0.11, 0.21]))
+    tensor([0.0000, 0.0000, 0.2300])
     """
     return _STRETCH * (told - _SHUT).clamp(min=0)
 

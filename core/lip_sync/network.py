@@ -51,8 +51,8 @@ def _own() -> Path:
         return weights_path(WEIGHTS, FILE)
     except WeightsNotFoundError as error:
         raise WeightsNotFoundError(
-            "The network that makes mouths is not trained yet, so nothing can be rendered; faces can be inspected, and "
-            "python -m core.lip_sync train makes weights."
+            "The weights of the network that makes mouths are missing, so nothing can be rendered; fetch them again, "
+            "or make new ones with python -m core.lip_sync train."
         ) from error
 
 

@@ -168,7 +168,11 @@ def test_a_test_is_as_long_as_asked_and_a_still_picture_becomes_a_film(client: C
 
 
 def test_without_consent_nothing_is_made(client: Client, server: Server, talk: Path) -> None:
-    films = set((server.folder / "output").rglob("*.mp4"))
+    def films() -> set[Path]:
+        made = (server.folder / "output").rglob("*.mp4")
+        return {film for film in made if "inputs" not in film.parts}  # what was uploaded is kept with the job
+
+    before = films()
     for refused in (False, None):
         with pytest.raises(AppError, match="Nothing is made without consent"):
             sync(client, talk, consent=refused)
@@ -180,7 +184,7 @@ def test_without_consent_nothing_is_made(client: Client, server: Server, talk: P
             speech=handle_file(str(ASSETS / "sample_en.wav")),
             api_name="/lip_sync_sync",
         )
-    assert set((server.folder / "output").rglob("*.mp4")) == films
+    assert films() == before
 
 
 def test_only_the_chosen_face_of_two_speaks(client: Client, tmp_path: Path) -> None:

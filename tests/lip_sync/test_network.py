@@ -47,7 +47,7 @@ def test_where_there_are_no_weights_it_is_said_what_can_be_done(monkeypatch: pyt
         raise WeightsNotFoundError(f"There are no weights named {name}.")
 
     monkeypatch.setattr("core.lip_sync.network.weights_path", missing)
-    with pytest.raises(WeightsNotFoundError, match=r"not trained yet.*core\.lip_sync train"):
+    with pytest.raises(WeightsNotFoundError, match=r"are missing.*core\.lip_sync train"):
         load_network()
 
 
