@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from core.store.milvus_rows import KEY, Row, key_ranges, one_of
+from core.store.milvus_rows import KEY, Row, key_ranges, one_of, portions
 from core.store.milvus_tables import TIMEOUT_S, told_as_store_error, wait_until_loaded
 
 MOST_HITS = 16_384
@@ -47,7 +47,7 @@ class Collection:
             return self.rows(unique, fields)
         found: dict[str, Row] = {}
         sizes = {key: row["size"] + vector_bytes for key, row in self.rows(unique, ["size"]).items()}
-        for some in _by_size(sizes):
+        for some in portions(sizes, sizes.__getitem__, _ANSWER_BYTES):
             found |= self.rows(some, fields)
         return found
 
@@ -110,16 +110,3 @@ class Collection:
             if not self._loaded:
                 wait_until_loaded(self._client, self._name)
                 self._loaded = True
-
-
-def _by_size(sizes: dict[str, int]) -> Iterator[list[str]]:
-    some: list[str] = []
-    total = 0
-    for key, size in sizes.items():
-        if some and total + size > _ANSWER_BYTES:
-            yield some
-            some, total = [], 0
-        some.append(key)
-        total += size
-    if some:
-        yield some

@@ -8,10 +8,10 @@ found by digests: its key is the sha256 of its id, and tags are compared by thei
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ _LONGEST_TEXT = 65_535
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 Row = dict[str, Any]
+Thing = TypeVar("Thing")
 
 
 def library_schema(kind: Kind, encoder: EncoderVersion) -> Any:
@@ -186,17 +187,28 @@ def key_ranges(rows: int, at_once: int) -> Iterator[str]:
 
 def requests(rows: Sequence[Row]) -> Iterator[list[Row]]:
     """Rows in portions that one call may write."""
-    portion: list[Row] = []
-    size = 0
-    for row in rows:
-        bytes_of_row = row["size"] + row["vector"].nbytes + 33 * len(row["tags"]) + 1000
-        if portion and size + bytes_of_row > LARGEST_REQUEST:
-            yield portion
-            portion, size = [], 0
-        portion.append(row)
-        size += bytes_of_row
-    if portion:
-        yield portion
+    return portions(
+        rows, lambda row: int(row["size"] + row["vector"].nbytes + 33 * len(row["tags"]) + 1000), LARGEST_REQUEST
+    )
+
+
+def portions(things: Iterable[Thing], size_of: Callable[[Thing], int], most: int) -> Iterator[list[Thing]]:
+    """Things in their order, in portions of ``most`` bytes at most; what is larger by itself is one.
+
+    >>> list(portions([3, 4, 9, 1], int, 8))
+    [[3, 4], [9], [1]]
+    """
+    some: list[Thing] = []
+    total = 0
+    for thing in things:
+        size = size_of(thing)
+        if some and total + size > most:
+            yield some
+            some, total = [], 0
+        some.append(thing)
+        total += size
+    if some:
+        yield some
 
 
 def _schema(description: str) -> Any:
