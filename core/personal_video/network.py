@@ -32,9 +32,9 @@ class Widths:
     Without ``copies`` the network draws everything itself; only comparisons ask for that.
     """
 
-    cells: int = 96
-    deep: int = 192
-    details: int = 96
+    cells: int = 64
+    deep: int = 128
+    details: int = 64
     blocks: int = 4
     copies: bool = True
 

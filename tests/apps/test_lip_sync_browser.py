@@ -164,7 +164,7 @@ def test_what_is_missing_is_said_and_consent_is_asked_for(person: Visitor, pair:
     record(page, ASSETS / "sample_en.wav")
     page.get_by_role("button", name="Render", exact=True).click()
     expect(toast.last).to_contain_text("Nothing is made without consent")
-    expect(page.get_by_text("made data")).to_be_visible()
+    expect(page.get_by_text("learned from made films only")).to_be_visible()
 
 
 def test_another_film_clears_what_was_told_of_the_one_before(person: Visitor, pair: Path, tmp_path: Path) -> None:
