@@ -17,6 +17,7 @@ from core.encoders.text import TokenOutputs
 from core.errors import ParameterError
 from core.personal_video.extraction import Details, DetailsFromText, ExtractionNetwork, FusionGate
 from core.personal_video.modes import MODES, Letter
+from core.personal_video.planning import Plan
 
 TEXT_WIDTH, IMAGE_WIDTH = 384, 1280
 Span = tuple[int, int]
@@ -115,11 +116,13 @@ class Condition:
         hidden: (B, L, 384), first semantic features.
         kept: bool (B, L), which tokens there are.
         details: of all concepts.
+        plan: where they are; None: the network is not told, and copies nothing.
     """
 
     hidden: Tensor
     kept: Tensor
     details: Details
+    plan: Plan | None = None
 
     def without_text(self, dropped: Tensor | None = None) -> "Condition":
         """The same without the text, where ``dropped``, bool (B,), says so (everywhere by default)."""

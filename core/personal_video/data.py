@@ -29,14 +29,13 @@ from core.personal_video.composing import (
     shadows_of,
     sprites,
 )
-from core.personal_video.looks import drawn_look, map_between, plane_maps
+from core.personal_video.looks import drawn_look
 from core.personal_video.modes import MODES, Letter
 from core.personal_video.scripts import Script, Span, drawn_script
 from core.personal_video.subjects import Pixels, Subject
 
 LOOKS = 2
 """Pictures of each subject beside a clip: the database's, and the image."""
-CELL_PX = 4
 PARTS: tuple[Part, ...] = ("subject", "pair", "background")
 _TRIES = 10_000
 
@@ -70,14 +69,14 @@ class CourseConfig:
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip: frames (T, H, W, 3), how far cells are covered by each subject (K, T, h, w), looks (K, R, S, S, 4), and
-    the maps from frames to looks (K, R, T, 2, 3).
+    """One clip: frames (T, H, W, 3), looks of each subject (K, R, S, S, 4), its path (K, T, 5), see
+    `core.personal_video.motions`, and the looks' poses (K, R, 2, 3), see `core.personal_video.planning`.
     """
 
     frames: Pixels
-    masks: NDArray[np.float32]
     looks: Pixels
-    maps: NDArray[np.float32]
+    paths: NDArray[np.float32]
+    poses: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -169,13 +168,11 @@ class Course:
 
     def filmed(self, script: Script, subjects: Sequence[Subject], random: np.random.Generator) -> Sample:
         """The clip of a script with these subjects, the later ones in front, and looks of each."""
-        config = self.compose
-        if len(subjects) > 1:
-            config = replace(config, smallest=0.2, largest=0.34)
+        config = self._compose_for(len(subjects))
         side, strength = config.side_px, random.uniform(0.25, 0.5) if random.random() < config.shadow_share else 0.0
         frames = backgrounds.plates(script.background, script.camera, config.frames, side, random)
         seen: list[NDArray[np.float32]] = []
-        maps, looks = [], []
+        paths, poses, looks = [], [], []
         for subject, role in zip(subjects, script.roles, strict=True):
             scene = Scene(subject, role.motion, script.background, script.camera)
             path, layers = _clear_of(seen, scene, config, random)
@@ -184,9 +181,31 @@ class Course:
             seen = [*(mask * (1 - opacity) for mask in seen), opacity]
             drawn = [drawn_look(subject, side, random, self.config.mirrored_share) for _ in range(LOOKS)]
             looks.append(np.stack([look for look, _ in drawn]))
-            maps.append(np.stack([map_between(plane_maps(path), look) for _, look in drawn]))
-        cells = np.stack(seen).reshape(len(seen), config.frames, side // CELL_PX, CELL_PX, side // CELL_PX, CELL_PX)
-        return Sample(frames, cells.mean((3, 5)), np.stack(looks), np.stack(maps).astype(np.float32))
+            paths.append(path.astype(np.float32))
+            poses.append(np.stack([pose for _, pose in drawn]).astype(np.float32))
+        return Sample(frames, np.stack(looks), np.stack(paths), np.stack(poses))
+
+    def _compose_for(self, subjects: int) -> ComposeConfig:
+        return replace(self.compose, smallest=0.2, largest=0.34) if subjects > 1 else self.compose
+
+    def paths(self, number: int, count: int) -> tuple[tuple[int, ...], NDArray[np.float32]]:
+        """Scripts and the paths that they ask for, (count, K, T, 5), without a picture of them; by a number."""
+        random = np.random.default_rng([self.config.seed, 4, number])
+        pair = int(random.random() < self.config.pair_share and self.config.scripts > 5)
+        scripts = [n for n in range(len(self.scripts)) if (n % 6 == 5) == bool(pair)]
+        chosen = tuple(int(n) for n in random.choice(scripts, count))
+        return chosen, np.stack([self._laid(self.scripts[n], random) for n in chosen])
+
+    def _laid(self, script: Script, random: np.random.Generator) -> NDArray[np.float32]:
+        """Paths of a script for subjects by lot; of a few by lot those farthest from the ones before."""
+        config, laid = self._compose_for(len(script.roles)), list[NDArray[np.float64]]()
+        for role in script.roles:
+            subject = self.material.subjects[int(random.integers(len(self.material.subjects)))]
+            scene = Scene(subject, role.motion, script.background, script.camera)
+            tries = [placed(scene, config, random) for _ in range(6 if laid else 1)]
+            near = [max((float((p[:, 2] - np.hypot(*(p - q)[:, :2].T)).max()) for q in laid), default=0) for p in tries]
+            laid.append(tries[int(np.argmin(near))])
+        return np.stack(laid).astype(np.float32)
 
     def held_out(self, part: Part, count: int) -> Batch:
         """Clips of mode a of which this one part was held out; the same ones whenever they are asked for.

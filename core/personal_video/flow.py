@@ -14,15 +14,17 @@ import torch
 from torch import Tensor
 
 from core.errors import ParameterError, check_ranges
-from core.personal_video.conditioning import Condition
+from core.personal_video.conditioning import Condition, Text
 from core.personal_video.extraction import Details
 from core.personal_video.network import Dilation, GenerationNetwork
+from core.personal_video.planning import PATH, Plan, Planner, paths_of
 from core.runtime import placement
 
 LEVEL_MIDDLE, LEVEL_SPREAD = -1.0, 2.0
 """Of the logits of levels, in training and of steps. A video repeats itself from frame to frame, so that what is where
 is decided while a clip is still nine tenths noise."""
 _FIRST, _LAST = 1e-3, 1 - 1e-3
+_PLAN_STEPS, _PLAN_GUIDANCE = 24, 1.5
 Denoise = Callable[[Tensor, float, float], Tensor]
 """(noisy clip, level, share of the steps that are done) -> clip."""
 
@@ -142,4 +144,29 @@ def joined(conditions: list[Condition]) -> Condition:
     if not conditions:
         raise ParameterError("There is no condition to join; give at least one.")
     details = Details(*(torch.cat([getattr(c.details, part.name) for c in conditions]) for part in fields(Details)))
-    return Condition(torch.cat([c.hidden for c in conditions]), torch.cat([c.kept for c in conditions]), details)
+    plans = [c.plan for c in conditions if c.plan is not None]
+    plan = Plan(*(torch.cat([getattr(p, part.name) for p in plans]) for part in fields(Plan))) if plans else None
+    return Condition(torch.cat([c.hidden for c in conditions]), torch.cat([c.kept for c in conditions]), details, plan)
+
+
+@torch.no_grad()
+def planned(planner: Planner, text: Text, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Paths (B, K, T, 5) that the words ask for, as of `core.personal_video.motions`.
+
+    Args:
+        planner: trained.
+        text: the prompts; B of them.
+        shape: (K, T), of concepts and frames.
+        generator: of the noise; it decides where nothing is said.
+    """
+    kept, none = text.kept, torch.zeros_like(text.kept)
+
+    def denoise(x: Tensor, level: float, done: float) -> Tensor:
+        levels = torch.full((2 * len(x),), level, device=x.device)
+        words = (torch.cat([part, part]) for part in (text.hidden, text.slots))
+        full, plain = planner(x.repeat(2, 1, 1, 1), levels, *words, torch.cat([kept, none])).chunk(2)
+        return plain + _PLAN_GUIDANCE * (full - plain)
+
+    noise = torch.randn(len(kept), *shape, PATH, generator=generator).to(kept.device)
+    *_, seen = walk(denoise, noise, levels_of(_PLAN_STEPS))
+    return paths_of(seen)

@@ -1,7 +1,7 @@
 """From a prompt with its concepts and an image to a video: the first network, and the second after it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -13,10 +13,11 @@ from torch import Tensor
 from core.encoders.image import ImageEncoder
 from core.errors import ParameterError, check_ranges
 from core.personal_video.conditioning import Condition, Given, Span, Text, prompt_features
-from core.personal_video.flow import Guided, SampleConfig, levels_of, walk
+from core.personal_video.flow import Guided, SampleConfig, levels_of, planned, walk
 from core.personal_video.looks import canonical
 from core.personal_video.modes import MODES, Letter
 from core.personal_video.network import PersonalVideoNetwork
+from core.personal_video.planning import Plan, upright
 from core.personal_video.prepared import TokenEncoder, on_white
 from core.personal_video.redilation import EnlargeConfig, enlarged
 from core.personal_video.subjects import Pixels
@@ -117,7 +118,10 @@ class VideoMaker:
         text = Text.of([prompt_features(outputs, request.spans)]).to(self._device)
         with torch.no_grad(), placement().autocast():
             condition: Condition = self._network.conditioner(request.mode, given_for(request, text, side_px))
-        return condition
+        count = condition.details.weights.shape[1]
+        generator = torch.Generator().manual_seed(request.seed)
+        paths = planned(self._network.planner, text, (count, request.frames), generator)
+        return replace(condition, plan=Plan(paths, upright(condition.details.weights.shape).to(self._device)))
 
 
 def given_for(request: VideoRequest, text: Text, side_px: int) -> Given:

@@ -90,13 +90,6 @@ def plane_maps(path: Floats) -> Floats:
     return np.stack([first, np.stack([wide * sin, high * cos, 2 * path[:, 1] - 1], axis=1)], axis=1)
 
 
-def map_between(frames: Floats, look: Floats) -> Floats:
-    """From the frames of a clip to a look: (T, 2, 3) of both maps from the plane, (T, 2, 3) and (2, 3)."""
-    back = np.linalg.inv(frames[:, :, :2])
-    linear = look[:, :2] @ back
-    return np.concatenate([linear, look[:, 2:] - linear @ frames[:, :, 2:]], axis=2)
-
-
 def _box(opacity: Pixels) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of what is visible."""
     seen = opacity >= _SEEN

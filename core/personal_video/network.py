@@ -1,11 +1,12 @@
 """The dynamic generation network: factorised in space and time, it says what a noisy clip looks like without noise.
 
 Patches of 4 × 4 pixels are cells; work is done on grids of 16 × 16 and 8 × 8 cells a frame (for 64 pixels a side), time
-is mixed on the smaller one. A plan of one token a frame sees all of its frame, all other frames and the text. What the
-network draws itself, cell by cell, lies behind what it copies of its subjects (`core.personal_video.copying`).
+is mixed on the smaller one. One token a frame sees all of its frame, all other frames and the text. Where subjects are
+is planned before (`core.personal_video.planning`); the network is shown what is copied of them there, and what it draws
+itself, cell by cell, lies behind as much of the copies as it keeps (`core.personal_video.copying`).
 
 Sources: flow matching as Lipman et al. 2023; prediction of the clean clip on large patches as Li and He 2025 ("Back to
-basics"); factorised space and time as Ho et al. 2022 ("Video diffusion models"). Deviation: the copies.
+basics"); factorised space and time as Ho et al. 2022 ("Video diffusion models"). Deviations: the plan and the copies.
 """
 
 from dataclasses import dataclass
@@ -16,18 +17,22 @@ from torch import Tensor, nn
 
 from core.personal_video.blocks import Attention, ChannelNorm, Mixing, PlaceEmbedding, SpatialBlock, places, waves
 from core.personal_video.conditioning import TEXT_WIDTH, Condition, Conditioner
-from core.personal_video.copying import Copies, Copying
+from core.personal_video.copying import SHOWN, Copies, copied
 from core.personal_video.extraction import Details
+from core.personal_video.planning import Planner
 
 PATCH = 4
 _OCTAVES = 6
+_TOUCH = 0.3
+"""How much lighter or darker, of 2, copied pixels may be made."""
 Dilation = tuple[int, int]
 """How far apart the taps of kernels lie, on the larger and on the smaller grid."""
 
 
 @dataclass(frozen=True)
 class Widths:
-    """Of the networks: of cells on the larger and on the smaller grid, of detail features, and the deep blocks' number.
+    """Of the networks: of cells on the larger and on the smaller grid, of detail features, the deep blocks' number, and
+    that of the planner.
 
     Without ``copies`` the network draws everything itself; only comparisons ask for that.
     """
@@ -36,6 +41,7 @@ class Widths:
     deep: int = 128
     details: int = 64
     blocks: int = 4
+    planner: int = 128
     copies: bool = True
 
 
@@ -47,7 +53,7 @@ class Prediction:
     copies: Copies | None
 
 
-class PlanLayer(nn.Module):
+class FrameLayer(nn.Module):
     """A token a frame sees its frame, then all frames and the text, and tells the frame's cells."""
 
     def __init__(self, width: int) -> None:
@@ -104,17 +110,17 @@ class GenerationNetwork(nn.Module):
         self.frame_place = nn.Linear(2 * _OCTAVES, deep)
         self.text = nn.Linear(TEXT_WIDTH, deep)
         self.detail_text = nn.Linear(widths.details, deep)
-        self.patches, self.place = nn.Conv2d(3, cells, PATCH, stride=PATCH), PlaceEmbedding(cells)
+        self.patches = nn.Conv2d(3 + SHOWN, cells, PATCH, stride=PATCH)
+        self.place = PlaceEmbedding(cells)
         self.first = SpatialBlock(cells, deep)
         self.down, self.deep_place = nn.Conv2d(cells, deep, 2, stride=2), PlaceEmbedding(deep)
         self.deep = nn.ModuleList([DeepBlock(deep) for _ in range(widths.blocks)])
-        self.plans = nn.ModuleList([PlanLayer(deep) for _ in range(max(1, widths.blocks // 2))])
+        self.plans = nn.ModuleList([FrameLayer(deep) for _ in range(max(1, widths.blocks // 2))])
         self.up = nn.Conv2d(deep, 4 * cells, 1)
         self.detail_place = nn.Linear(4 * PlaceEmbedding.OCTAVES, widths.details)
         self.fine = Attention(deep, widths.details)
         self.last = nn.ModuleList([SpatialBlock(cells, deep) for _ in range(2)])
-        self.norm, self.pixels = ChannelNorm(cells), nn.Conv2d(cells, 4 * PATCH**2, 1)
-        self.copying = Copying(cells, deep, widths.details) if widths.copies else None
+        self.norm, self.pixels = ChannelNorm(cells), nn.Conv2d(cells, (3 + 1 + 3) * PATCH**2, 1)
 
     def forward(self, noisy: Tensor, level: Tensor, condition: Condition, dilation: Dilation = (1, 1)) -> Prediction:
         """What the clip looks like without noise.
@@ -128,7 +134,9 @@ class GenerationNetwork(nn.Module):
         batch, frames = noisy.shape[:2]
         told, plan = self._begun(level, frames)
         text = self.text(condition.hidden), condition.text_bias
-        x = self.place(self.patches(noisy.flatten(0, 1)))
+        copies = self._copies(condition, noisy)
+        shown = noisy.new_zeros(*noisy.shape[:2], SHOWN, *noisy.shape[3:]) if copies is None else copies.shown()
+        x = self.place(self.patches(torch.cat([noisy, shown], dim=2).flatten(0, 1)))
         skip = x = self.first(x, told.flatten(0, 1), dilation[0])
         y = self.deep_place(self.down(x)).unflatten(0, (batch, frames)) + plan[..., None, None]
         y, told, plan = self._deep(y, told, plan, (text, condition), dilation[1])
@@ -138,11 +146,17 @@ class GenerationNetwork(nn.Module):
             x = block(x, told.flatten(0, 1), dilation[0])
         x = self.norm(x)
         drawn = F.pixel_shuffle(self.pixels(x), PATCH).unflatten(0, (batch, frames)).float()
-        if self.copying is None:
-            return Prediction(drawn[:, :, :3], None)
-        cells = x.unflatten(0, (batch, frames)).permute(0, 1, 3, 4, 2)
-        copies = self.copying(cells, plan, condition.details, (noisy.shape[3], noisy.shape[4]))
-        return Prediction(copies.over(drawn[:, :, :3], torch.sigmoid(drawn[:, :, 3:] + 2)), copies)
+        pixels, kept, touch = drawn.split((3, 1, 3), dim=2)
+        if copies is None:
+            return Prediction(pixels, None)
+        return Prediction(copies.touched(_TOUCH * touch.tanh()).over(pixels, torch.sigmoid(kept + 2)), copies)
+
+    def _copies(self, condition: Condition, noisy: Tensor) -> Copies | None:
+        """What is copied where the plan says, where there is one."""
+        if condition.plan is None or not self.widths.copies:
+            return None
+        with torch.autocast(noisy.device.type, enabled=False):
+            return copied(condition.details, condition.plan, (noisy.shape[3], noisy.shape[4]))
 
     def _begun(self, level: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """What is told to each frame, and the plan, before anything is seen: (B, T, C) each."""
@@ -185,7 +199,7 @@ class GenerationNetwork(nn.Module):
 
 
 class PersonalVideoNetwork(nn.Module):
-    """All that is trained: the conditioner and the generation network.
+    """All that is trained: the planner, the conditioner and the generation network.
 
     Args:
         widths: of everything.
@@ -195,6 +209,7 @@ class PersonalVideoNetwork(nn.Module):
         super().__init__()
         self.generation = GenerationNetwork(widths)
         self.conditioner = Conditioner(self.generation.widths.details)
+        self.planner = Planner(self.generation.widths.planner, TEXT_WIDTH)
 
 
 def _spread(weights: Tensor, count: int) -> Tensor:

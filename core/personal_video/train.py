@@ -1,5 +1,6 @@
-"""Training in two stages (METHODS 2, point 11): extraction and generation on single pictures, a subject reconstructed
-from other pictures of it; then all on clips. Both are steps of one loop, and go on after a kill.
+"""Training in stages (METHODS 2, point 11): extraction and generation on single pictures, a subject reconstructed from
+other pictures of it; then all on clips. Before both the planner learns paths from words, of which no picture is needed.
+All are steps of one loop, and go on after a kill.
 """
 
 import hashlib
@@ -20,9 +21,11 @@ from core.personal_video.conditioning import Condition, Given, Text
 from core.personal_video.data import PARTS, Batch, Course, CourseConfig, Sample
 from core.personal_video.extraction import Details
 from core.personal_video.flow import drawn_levels, noised
-from core.personal_video.losses import flow_loss, place_error_px, place_losses
+from core.personal_video.losses import flow_loss
 from core.personal_video.modes import Letter
 from core.personal_video.network import PersonalVideoNetwork, Prediction, Widths
+from core.personal_video.plan_training import PlanStage
+from core.personal_video.planning import Plan
 from core.personal_video.prepared import PromptEncoder, ScriptFeatures, TokenEncoder, script_features, subject_vectors
 from core.personal_video.trained import FILE, write_network
 from core.runtime import Progress, part_of, placement, seed_everything, silent
@@ -30,7 +33,6 @@ from core.training import Losses, TrainingLoop
 
 AVERAGED = 0.9995
 MEASURED_LEVELS = (0.03, 0.1, 0.3, 0.7)
-PLACED_LEVEL = 0.3
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class TrainConfig:
 
     steps: int = field(default=40_000, metadata={"help": "steps on clips, 1 to 10000000"})
     extraction_steps: int = field(default=10_000, metadata={"help": "steps on single pictures before, 1 to 10000000"})
+    plan_steps: int = field(default=10_000, metadata={"help": "steps of the planner before these, 1 to 10000000"})
+    plans: int = field(default=64, metadata={"help": "paths in a batch of the planner, 1 to 4096"})
     pictures: int = field(default=4, metadata={"help": "pictures taken from each clip in the first stage, 1 to 32"})
     learning_rate: float = field(default=6e-4, metadata={"help": "highest learning rate, 0.000001 to 1"})
     weight_decay: float = field(default=0.01, metadata={"help": "decay of AdamW, 0 to 1"})
-    place: float = field(default=0.5, metadata={"help": "weight of where subjects are, 0 to 10"})
     without_text: float = field(default=0.1, metadata={"help": "clips that are made without their text, 0 to 1"})
     without_subject: float = field(default=0.05, metadata={"help": "clips made without their subject's looks, 0 to 1"})
     checkpoint_every: int = field(default=1000, metadata={"help": "steps between checkpoints, 1 to 100000"})
@@ -55,10 +58,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         shares = [(name, 0, 1) for name in ("weight_decay", "without_text", "without_subject")]
-        check_ranges(self, ("steps", 1, 10_000_000), ("extraction_steps", 1, 10_000_000), ("pictures", 1, 32), *shares)
-        check_ranges(
-            self, ("learning_rate", 1e-6, 1), ("place", 0, 10), ("checkpoint_every", 1, 100_000), ("measured", 1, 256)
-        )
+        steps = [(name, 1, 10_000_000) for name in ("steps", "extraction_steps", "plan_steps")]
+        check_ranges(self, *steps, ("plans", 1, 4096), ("pictures", 1, 32), *shares)
+        check_ranges(self, ("learning_rate", 1e-6, 1), ("checkpoint_every", 1, 100_000), ("measured", 1, 256))
 
 
 @dataclass(frozen=True)
@@ -90,20 +92,17 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Taught:
-    """A batch as tensors: its mode, clips (B, T, 3, H, W), masks (B, K, T, h, w), true maps (B, K, R, T, 2, 3; NaN
-    where there is no picture), and what the mode may see.
-    """
+    """A batch as tensors: its mode, clips (B, T, 3, H, W), where its subjects are, and what the mode may see."""
 
     mode: Letter
     clips: Tensor
-    masks: Tensor
-    maps: Tensor
+    plan: Plan
     given: Given
 
 
 def taught(batch: Batch, prepared: Prepared, random: np.random.Generator, device: torch.device) -> Taught:
     """A batch as tensors, with what its mode may see and nothing else."""
-    clips, masks, looks, maps = (
+    clips, looks, paths, poses = (
         torch.from_numpy(np.stack([getattr(sample, part.name) for sample in batch.samples])).to(device)
         for part in fields(Sample)
     )
@@ -123,11 +122,9 @@ def taught(batch: Batch, prepared: Prepared, random: np.random.Generator, device
         given = Given(text, vectors[:, :, 0], pictures[:, :, :1], present[:, :, :1], vectors[:, :, 1],
                       pictures[:, :, 1:], shown)  # fmt: skip
     else:
-        present, maps = (x[:, :, 1:] for x in (present, maps))
-        present = present * float(batch.mode != "d")
+        poses, present = poses[:, :, 1:], present[:, :, 1:] * float(batch.mode != "d")
         given = Given(text, image_pictures=pictures[:, :, 1:], image_present=present[:, :, 0])
-    maps = maps.masked_fill((present == 0)[..., None, None, None], torch.nan)
-    return Taught(batch.mode, clips.movedim(-1, 2).float() / 127.5 - 1, masks, maps, given)
+    return Taught(batch.mode, clips.movedim(-1, 2).float() / 127.5 - 1, Plan(paths, poses), given)
 
 
 def single_pictures(batch: Taught, count: int, random: np.random.Generator) -> Taught:
@@ -136,9 +133,9 @@ def single_pictures(batch: Taught, count: int, random: np.random.Generator) -> T
     chosen = np.stack([random.choice(frames, min(count, frames), replace=False) for _ in range(len(batch.clips))])
     rows = torch.arange(len(chosen))[:, None]
     clips = batch.clips[rows, chosen].flatten(0, 1)[:, None]
-    masks = batch.masks.movedim(2, 1)[rows, chosen].flatten(0, 1)[:, :, None]
-    maps = batch.maps.movedim(3, 1)[rows, chosen].flatten(0, 1)[:, :, :, None]
-    return Taught(batch.mode, clips, masks, maps, batch.given)
+    paths = batch.plan.paths.movedim(2, 1)[rows, chosen].flatten(0, 1)[:, :, None]
+    plan = Plan(paths, batch.plan.poses.repeat_interleave(clips.shape[0] // len(rows), 0))
+    return Taught(batch.mode, clips, plan, batch.given)
 
 
 def repeated(condition: Condition, count: int) -> Condition:
@@ -197,23 +194,19 @@ class Stage:
         return one_step
 
     def losses(self, batch: Taught, random: np.random.Generator) -> Losses:
-        """The parts of the loss of a batch, and their sum as ``loss``."""
+        """The ``loss`` of a batch."""
         if self.pictures:
             batch = single_pictures(batch, self.pictures, random)
         level = drawn_levels(len(batch.clips)).to(self.device)
         made = self.made(batch, level, torch.randn_like(batch.clips))
-        flow = flow_loss(made.clip, batch.clips, level).mean()
-        if made.copies is None:
-            return {"loss": flow, "flow": flow}
-        maps, votes, mask = place_losses(made.copies, batch.maps, batch.masks, level)
-        total = flow + self.config.place * (maps + votes + 0.2 * mask)
-        return {"loss": total, "flow": flow, "maps": maps, "votes": votes, "mask": mask}
+        return {"loss": flow_loss(made.clip, batch.clips, level).mean()}
 
     def made(self, batch: Taught, level: Tensor, noise: Tensor) -> Prediction:
         """What the networks make of a batch's noised clips; in training some lose their text or their subject."""
         repeats = len(batch.clips) // len(batch.given.text.kept)
         with placement().autocast():
             condition = repeated(self.network.conditioner(batch.mode, batch.given), repeats)
+            condition = replace(condition, plan=batch.plan)
             if self.network.training:
                 odds = torch.rand(2, len(batch.clips), device=self.device)
                 condition = condition.without_text(odds[0] < self.config.without_text)
@@ -222,7 +215,7 @@ class Stage:
 
     @torch.no_grad()
     def measure(self) -> dict[str, float]:
-        """On held-out clips: the loss of the flow at fixed levels, and how far copies lie from their places."""
+        """On held-out clips: the loss of the flow at fixed levels."""
         figures: dict[str, float] = {}
         for part in PARTS:
             batch = self._held_out(part)
@@ -232,9 +225,6 @@ class Stage:
                 level = torch.full((len(batch.clips),), number, device=self.device)
                 made = self.made(batch, level, noise)
                 flows.append(float(flow_loss(made.clip, batch.clips, level).mean()))
-                if number == PLACED_LEVEL and made.copies is not None:
-                    error = place_error_px(made.copies, batch.maps, batch.masks, batch.clips.shape[-1])
-                    figures[f"{part}_place_px"] = round(error, 3)
             figures[f"{part}_flow"] = round(float(np.mean(flows)), 5)
         return figures
 
@@ -253,7 +243,7 @@ def train(
     encoders: tuple[TokenEncoder, ImageEncoder] | None = None,
     progress: Progress = silent,
 ) -> dict[str, float]:
-    """Both stages on composed clips; writes the weights, and goes on where it was stopped.
+    """All stages on composed clips; writes the weights, and goes on where it was stopped.
 
     Args:
         material: subjects and photographs.
@@ -263,7 +253,7 @@ def train(
         progress: told of every step.
 
     Returns:
-        The figures of the second stage on what was held out.
+        The figures of the planner, and of the last stage, on what was held out.
 
     Raises:
         ParameterError: the folder holds another training, or there are too few subjects.
@@ -279,10 +269,13 @@ def train(
         seed=config[1].seed,
         course=_in_words(course),
     )
+    planning = replace(config_of, steps=config_of.plan_steps)
+    said = prepared.scripts, prepared.prompts
+    figures = PlanStage(network.planner, course, said, planning, out / "planning").run(part_of(progress, 0, 3))
     first = replace(config_of, steps=config_of.extraction_steps)
-    Stage(network, (course, prepared), first, out / "extraction", first.pictures).run(0, part_of(progress, 0, 2))
+    Stage(network, (course, prepared), first, out / "extraction", first.pictures).run(0, part_of(progress, 1, 3))
     second = Stage(network, (course, prepared), config_of, out / "generation", 0)
-    figures = second.run(first.steps, part_of(progress, 1, 2))
+    figures |= second.run(first.steps, part_of(progress, 2, 3))
     write_network(network, out / FILE, {**origin("personal_video"), "seed": str(config[1].seed)})
     return figures
 

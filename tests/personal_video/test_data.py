@@ -3,10 +3,13 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from core.errors import ParameterError
 from core.personal_video.composing import Material, kept_out
 from core.personal_video.data import PARTS, Batch, Course, CourseConfig
+from core.personal_video.motions import recognised
+from core.personal_video.planning import Plan
 from tests.personal_video.made import material
 from tests.personal_video.test_looks import through
 
@@ -67,18 +70,30 @@ def test_all_modes_and_pairs_occur_and_named_captions_only_where_no_reference_re
             assert [text[a:b].lower() for text, ((a, b),) in batch.told] == names
 
 
-def test_a_look_seen_through_its_maps_is_the_subject_in_the_clip() -> None:
+def test_a_look_seen_through_its_plan_is_the_subject_in_the_clip() -> None:
     made = course(side_px=64)
     for number in range(6):
         batch = made.batch(number)
         for sample in batch.samples:
             last = sample.looks[-1, 0]  # the last subject is in front of all others
-            for frame, mask, to_look in zip(sample.frames, sample.masks[-1], sample.maps[-1, 0], strict=True):
+            plan = Plan(*(torch.from_numpy(part[-1:])[None] for part in (sample.paths, sample.poses)))
+            for frame, to_look in zip(sample.frames, plan.to_squares()[0, 0, 0].numpy(), strict=True):
                 seen = through(last, to_look.astype(float), 64)
-                cells = cv2.resize(seen[..., 3] / 255, (16, 16), interpolation=cv2.INTER_AREA)
-                assert np.abs(cells - mask).mean() < 0.02
                 inside = cv2.erode((seen[..., 3] > 250).astype(np.uint8), np.ones((3, 3))) > 0
                 assert np.abs(seen[inside][:, :3] - frame[inside]).mean() < 20
+
+
+def test_paths_without_pictures_are_those_of_their_scripts() -> None:
+    made, pairs = course(frames=16), 0
+    for number in range(20):
+        scripts, paths = made.paths(number, 4)
+        again, same = made.paths(number, 4)
+        assert scripts == again and np.array_equal(paths, same)
+        pairs += paths.shape[1] == 2
+        for script, laid in zip(scripts, paths, strict=True):
+            for role, path in zip(made.scripts[script].roles, laid, strict=True):
+                assert recognised(path.astype(float)) == role.motion
+    assert 0 < pairs < 20
 
 
 def test_one_subject_too_many_is_refused() -> None:

@@ -3,11 +3,13 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from core.errors import ParameterError
 from core.personal_video.composing import sprites
-from core.personal_video.looks import FILLED, canonical, drawn_look, map_between, plane_maps
+from core.personal_video.looks import FILLED, canonical, drawn_look
+from core.personal_video.planning import Plan
 from core.personal_video.subjects import Pixels
 from tests.personal_video.made import figure
 
@@ -34,8 +36,9 @@ def bounds(opacity: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 def test_a_look_seen_through_its_map_is_the_subject_in_the_frame(mirrored: float) -> None:
     subject = figure(3)
     look, placed = drawn_look(subject, 64, np.random.default_rng(1), mirrored)
-    for layer, to_look in zip(sprites(subject, PATH, 64), map_between(plane_maps(PATH), placed), strict=True):
-        seen = through(look, to_look, 64)
+    plan = Plan(torch.from_numpy(PATH)[None, None], torch.from_numpy(placed)[None, None, None])
+    for layer, to_look in zip(sprites(subject, PATH, 64), plan.to_squares()[0, 0, 0].numpy(), strict=True):
+        seen = through(look, to_look.astype(float), 64)
         assert np.abs(seen[..., 3] - layer[..., 3]).mean() < 0.02 * layer[..., 3].mean() + 1
         inside = layer[..., 3] > 250
         assert np.abs(seen[inside] - layer[inside]).mean() < 16  # lighter or darker, and softened
