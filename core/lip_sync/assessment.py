@@ -2,27 +2,26 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from core.lip_sync.data import Clip, ClipFile, spoken
 from core.lip_sync.generator import MouthNetwork
 from core.lip_sync.metrics import SyncReading, psnr_db, ssim, sync_reading
 from core.lip_sync.model import AROUND, GROUP, FeatureExtraction, as_tensor
 from core.lip_sync.mouths import MouthMaker, Place, Reference
+from core.lip_sync.opening import Opening
 from core.lip_sync.sound import FRAME_RATE
 from core.runtime import placement
 
-if TYPE_CHECKING:
-    from core.lip_sync.data import Clip, ClipFile
-
+_WIDE_PERCENTILE = 90
 _FIGURE_CLIPS = 12
 """As many clips are measured at a checkpoint; all by `evaluate`."""
 
 
-def offset_figures(features: FeatureExtraction, clips: Sequence["ClipFile"]) -> dict[str, float]:
+def offset_figures(features: FeatureExtraction, clips: Sequence[ClipFile]) -> dict[str, float]:
     """How often the offset of a clip, which is 0, is read within a frame, and the mean confidence."""
     chosen = clips[:: max(1, len(clips) // _FIGURE_CLIPS)]
     features.eval()
@@ -33,6 +32,37 @@ def offset_figures(features: FeatureExtraction, clips: Sequence["ClipFile"]) -> 
         "within_one_frame": round(float(right), 4),
         "confidence": round(float(np.mean([reading.confidence for reading in readings])), 4),
     }
+
+
+@torch.inference_mode()
+def opening_figures(features: FeatureExtraction, opening: Opening, clips: Sequence[ClipFile]) -> dict[str, float]:
+    """The correlation of the opening that is told with the one that is known, over clips; 0 where nothing moves."""
+    opening.eval()
+    told, known = _told_openings(features, opening, clips)
+    opening.train()
+    moves = len(told) > 1 and float(told.std()) > 0 and float(known.std()) > 0
+    return {"opening_correlation": round(float(np.corrcoef(told, known)[0, 1]), 4) if moves else 0.0}
+
+
+def widest(features: FeatureExtraction, opening: Opening, clips: Sequence[ClipFile]) -> float:
+    """By how much the widest openings that are told must grow to be as wide as known ones; 1 where nothing opens."""
+    told, known = _told_openings(features, opening, clips)
+    wide = [float(np.percentile(x, _WIDE_PERCENTILE)) for x in (known, told)] if len(told) else [0.0, 0.0]
+    return wide[0] / wide[1] if min(wide) > 0 else 1.0
+
+
+@torch.inference_mode()
+def _told_openings(
+    features: FeatureExtraction, opening: Opening, clips: Sequence[ClipFile]
+) -> tuple[np.ndarray, np.ndarray]:
+    told, known = [], []
+    for clip in clips:
+        windows, opens = spoken(clip)
+        with placement().autocast():
+            told.append(opening(features.hearing(windows)))
+        known.append(opens)
+    values, truth = torch.cat(told).float().numpy(), torch.cat(known).numpy()
+    return values[np.isfinite(truth)], truth[np.isfinite(truth)]
 
 
 @torch.inference_mode()
@@ -54,7 +84,7 @@ def groups_of(pictures: Tensor) -> Tensor:
     return pictures[middles.clamp(0, len(pictures) - 1)]
 
 
-def made_clip(network: MouthNetwork, clip: "Clip", reference: int = 0) -> np.ndarray:
+def made_clip(network: MouthNetwork, clip: Clip, reference: int = 0) -> np.ndarray:
     """What the network makes of a clip's blurred pictures and the other speech: uint8 (N, 128, 128, 3)."""
     maker = MouthMaker(network, Reference(clip.shown[reference], clip.landmarks[reference]))
     made: list[np.ndarray] = []
@@ -64,7 +94,7 @@ def made_clip(network: MouthNetwork, clip: "Clip", reference: int = 0) -> np.nda
     return np.stack(made + [mouth for _, mouth in maker.finish()])
 
 
-def picture_figures(network: MouthNetwork, clips: Sequence["ClipFile"]) -> dict[str, float]:
+def picture_figures(network: MouthNetwork, clips: Sequence[ClipFile]) -> dict[str, float]:
     """How near what is made is to what was asked for, beside the picture that was shown, and whether it is in sync."""
     chosen = clips[:: max(1, len(clips) // _FIGURE_CLIPS)]
     network.generator.eval()
@@ -73,7 +103,7 @@ def picture_figures(network: MouthNetwork, clips: Sequence["ClipFile"]) -> dict[
     return {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]}
 
 
-def _figures(network: MouthNetwork, clip: "Clip") -> dict[str, float]:
+def _figures(network: MouthNetwork, clip: Clip) -> dict[str, float]:
     made, every = made_clip(network, clip), slice(None, None, GROUP)
     reading = reading_of(network.features, made, clip.target_windows)
     return {

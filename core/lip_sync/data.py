@@ -224,6 +224,13 @@ def openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.linalg.norm(lower - upper, axis=1) / np.maximum(width, 1e-6), np.float32)
 
 
+def spoken(clip: ClipFile) -> tuple[Tensor, Tensor]:
+    """All that is heard in a clip, windows (B, 20, 20) of both speeches, and how far the mouth is open, (B,)."""
+    windows = np.concatenate([clip.part("shown_windows"), clip.part("target_windows")]).astype(np.float32)
+    opens = np.concatenate([openings(clip.part("landmarks")), clip.part("opening")])
+    return torch.from_numpy(windows), torch.from_numpy(opens)
+
+
 def runs(clips: Sequence[ClipFile], length: int, random: np.random.Generator, look: Look | None = None) -> Runs:
     """A run of ``length`` pictures of every clip, and a picture of the same clip for reference."""
     parts = [_run(clip, length, random, look) for clip in clips]

@@ -32,7 +32,7 @@ from core.lip_sync.inner_mouth import random_look
 from core.lip_sync.making import MakeConfig, Speech, head_poses, passage
 from core.lip_sync.material import Portrait
 from core.lip_sync.metrics import psnr_db, ssim
-from core.lip_sync.mouths import MouthMaker, Place, Reference, place
+from core.lip_sync.mouths import MouthMaker, Place, Reference, calmest, place
 from core.lip_sync.sound import FRAME_RATE, frame_windows, mfcc, silent_column
 from core.runtime import Progress, silent
 
@@ -62,7 +62,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class Saying:
-    """How well a mouth says a speech; means over the films.
+    """How well a mouth says a speech; means over the films in which the measuring finds the face.
 
     Attributes:
         correlation: of the measured opening with that of the phones; higher is better, 1 at most.
@@ -104,8 +104,11 @@ def opening_correlation(measured: Openings, asked: Openings) -> float:
 def closed_share(measured: Openings, phones: Sequence[Phone], frame_rate: Fraction = FRAME_RATE) -> float:
     """The share of /p b m/ in which some picture that is shown during the phone, or the nearest one, has shut lips.
 
-    Shut: the opening is below a quarter of its 90th percentile in the film. NaN where none of these phones is spoken.
+    Shut: the opening is below a quarter of its 90th percentile in the film. NaN where none of these phones is spoken,
+    or where nothing was measured.
     """
+    if np.isnan(measured).any():
+        return float("nan")
     limit = CLOSED_SHARE * float(np.percentile(measured, HIGH_PERCENTILE))
     shut = []
     for phone in phones:
@@ -205,8 +208,8 @@ class _Trial:
 
     def spoken(self, film: _Film, windows: NDArray[np.float32]) -> _Film:
         """The film with the mouths that the network makes."""
-        middle = int(np.argsort([face.openness for face in film.faces])[len(film.faces) // 2])
-        maker = MouthMaker(self.network, Reference.of(film.pictures[middle], film.faces[middle]))
+        calm = calmest([face.openness for face in film.faces])
+        maker = MouthMaker(self.network, Reference.of(film.pictures[calm], film.faces[calm]))
         made: dict[int, Picture] = {}
         for frame, (picture, face, window) in enumerate(zip(film.pictures, film.faces, windows, strict=True)):
             blurred, rest = place(picture, face, crop_matrix(face))
@@ -257,13 +260,16 @@ def _measured(
 
 
 def _openings(finder: FaceFinder, film: _Film) -> Openings:
-    """The measured openings; where no face is found, the one before."""
-    found, last = [], 0.0
+    """The measured openings; where no face is found, the one before; NaN if there is none in the whole film."""
+    found: list[float] = []
     for picture in film.pictures:
         faces = finder.faces(picture)
-        last = faces[0].openness if faces else last
-        found.append(last)
-    return np.array(found)
+        found.append(faces[0].openness if faces else found[-1] if found else float("nan"))
+    openings = np.array(found)
+    seen = np.flatnonzero(np.isfinite(openings))
+    if len(seen):
+        openings[: seen[0]] = openings[seen[0]]
+    return openings
 
 
 def _reconstruction(made: Picture, truth: Picture, perceptual: Perceptual) -> Reconstruction:

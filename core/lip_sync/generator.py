@@ -10,7 +10,8 @@ Lip Sync Expert Is All You Need", 2020; drawing the reference, Siarohin et al., 
 pixels from one place of the last maps, Shi et al., "Real-Time Single Image and Video Super-Resolution Using an
 Efficient Sub-Pixel Convolutional Neural Network", 2016.
 Deviation: METHODS does not say how landmarks correct the picture. Here they are those of the mouth at rest, opened by
-as much as is heard (`opened`); they draw the reference along (`mouth_flow`), and become maps (`landmark_maps`).
+as much as is heard (`core.lip_sync.opening`); they draw the reference along (`mouth_flow`), and become maps
+(`landmark_maps`).
 """
 
 from dataclasses import dataclass, replace
@@ -19,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.lip_sync.crops import FOLLOWING
 from core.lip_sync.model import VECTOR, WIDTHS, FeatureExtraction, Seen
+from core.lip_sync.opening import Opening, opened
 
 LANDMARKS = 25
 _LOOK = (32, 64, 96, 128)
@@ -36,7 +37,6 @@ _PULLS, _LOOSE = ((4.0, 1.0), (14.0, 0.01)), 0.0005
 _LOWER, _UPPER = [12, 13, 14, 15, 16, 17, 18], [12, 23, 22, 21, 20, 19, 18]
 """The lips' inner edge among the 25, from corner to corner."""
 _BELOW, _ABOVE = [*range(7), *_LOWER, 24], [0, *range(6, 12), *_UPPER]
-_SHUT, _STRETCH = 0.11, 2.3
 _REACH = 0.1
 """How far the reference may be drawn, as a share of the picture's side."""
 
@@ -221,37 +221,17 @@ def _composed(x: Tensor, given: Given, flow: Tensor) -> Made:
 class MouthNetwork(nn.Module):
     """Both subnets: a blurred group, speech and landmarks in, a picture out."""
 
-    def __init__(self, features: FeatureExtraction, generator: Generator) -> None:
+    def __init__(self, features: FeatureExtraction, opening: Opening, generator: Generator) -> None:
         super().__init__()
-        self.features, self.generator = features, generator
+        self.features, self.opening, self.generator = features, opening, generator
 
     def forward(self, groups: Tensor, windows: Tensor, given: Given) -> Made:
         """Make pictures from blurred groups (B, 5, 3, 128, 128) and windows (B, 20, 20) of the cepstrum."""
         return self.make(given, self.features.see(groups), self.features.hearing(windows))
 
     def make(self, given: Given, seen: Seen, heard: Tensor) -> Made:
-        """Make pictures of what was seen and heard; the landmarks that are given are those at rest.
-
-        How far the mouth opens is what the vector of hearing tells of it (`stretched`), and the landmarks go there.
-        """
-        opening = stretched(self.features.told_opening(heard).float() / 5)
-        return self.generator(replace(given, landmarks=opened(given.landmarks, opening)), seen, heard)
-
-
-def stretched(told: Tensor) -> Tensor:
-    """Openings in widths of the mouth, as far apart as openings are; what is told of unseen voices keeps to the middle.
-
-    >>> stretched(torch.tensor([0.0, 0.11, 0.21]))
-    tensor([0.0000, 0.0000, 0.2300])
-    """
-    return _STRETCH * (told - _SHUT).clamp(min=0)
-
-
-def opened(rest: Tensor, opening: Tensor) -> Tensor:
-    """The landmarks (B, 25, 2) of an upright mouth at rest, once it has opened (B,) by so many of its widths."""
-    down = rest.new_tensor(FOLLOWING)
-    wide = (rest[:, _LOWER[-1]] - rest[:, _LOWER[0]]).norm(dim=1)
-    return torch.stack([rest[..., 0], rest[..., 1] + (opening * wide)[:, None] * down], dim=-1)
+        """Make pictures of what was seen and heard; the landmarks that are given are those at rest."""
+        return self.generator(replace(given, landmarks=opened(given.landmarks, self.opening(heard))), seen, heard)
 
 
 class Discriminator(nn.Module):

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.lip_sync.config import SyncConfig
 from core.lip_sync.covering import LOOKS, Look, Uncovered
-from core.lip_sync.mouths import Reference
+from core.lip_sync.mouths import Reference, calmest
 from core.lip_sync.tracks import FaceTrack, FaceTracks
 from core.media import VideoReader
 
@@ -18,7 +18,7 @@ class Known:
     """What is known of a face.
 
     Attributes:
-        reference: its looks, from the picture in which its uncovered mouth is as far open as on the middle one.
+        reference: its looks, from a picture in which its mouth is uncovered and nearly shut.
         uncovered: how its mouth looks when nothing is before it; None where somebody drew it.
     """
 
@@ -70,7 +70,6 @@ def _spread(tracks: Sequence[FaceTrack]) -> dict[int, list[int]]:
 
 def _known(track: FaceTrack, samples: Sequence[_Sample]) -> Known:
     uncovered = Uncovered([sample.look for sample in samples])
-    kept = range(len(samples)) if track.drawn else uncovered.kept
-    usual = np.median([sample.openness for sample in samples])
-    nearest = min(kept, key=lambda n: abs(samples[n].openness - usual))
-    return Known(samples[nearest].reference, None if track.drawn else uncovered)
+    kept = list(range(len(samples)) if track.drawn else uncovered.kept)
+    calm = kept[calmest([samples[n].openness for n in kept])]
+    return Known(samples[calm].reference, None if track.drawn else uncovered)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from core.errors import WeightsError, WeightsNotFoundError
 from core.lip_sync.generator import Generator, MouthNetwork
 from core.lip_sync.model import FeatureExtraction
+from core.lip_sync.opening import Opening
 from core.media.whole_file import written_whole
 from core.runtime import place, placement
 from core.weights import read_trained, weights_path
@@ -20,7 +21,7 @@ WEIGHTS, FILE = "lip_sync", "lip_sync.safetensors"
 
 def new_network() -> MouthNetwork:
     """An untrained network."""
-    return MouthNetwork(FeatureExtraction(), Generator())
+    return MouthNetwork(FeatureExtraction(), Opening(), Generator())
 
 
 def load_network(file: Path | None = None) -> MouthNetwork:

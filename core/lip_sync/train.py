@@ -1,7 +1,7 @@
 """Training in two stages (METHODS 4): the feature extraction alone, then, with it frozen, generator and discriminator.
 
-Both are steps of one loop: AdamW under a cosine, figures on clips of other faces and voices at every checkpoint, and
-after a kill it goes on from the last one.
+Between them a few minutes go into how far what is heard opens the mouth. All are steps of one loop: AdamW under a
+cosine, figures on clips of other faces and voices at every checkpoint, and after a kill it goes on from the last one.
 """
 
 import json
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from core.command_line import origin
 from core.errors import ParameterError, check_ranges
-from core.lip_sync.assessment import offset_figures, picture_figures
-from core.lip_sync.data import SHIFTS, Look, Runs, Split, batches, moments, runs
+from core.lip_sync.assessment import offset_figures, opening_figures, picture_figures, widest
+from core.lip_sync.data import SHIFTS, Look, Runs, Split, batches, louder, moments, runs, spoken
 from core.lip_sync.generator import Discriminator, Generator, Made, MouthNetwork
 from core.lip_sync.losses import (
     agreement_loss,
@@ -32,12 +32,15 @@ from core.lip_sync.losses import (
 )
 from core.lip_sync.model import GROUP, FeatureExtraction
 from core.lip_sync.network import FILE, write_network
+from core.lip_sync.opening import Opening, quantile_loss
 from core.media.whole_file import written_whole
 from core.runtime import Progress, part_of, placement, seed_everything, silent
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 APART = 4
 """Moments nearer to each other than this look and sound alike, and are no contrast."""
+_SPOKEN = 4
+"""So many times as many clips are in a batch where they are only listened to."""
 Losses = Mapping[str, Tensor]
 
 
@@ -51,6 +54,8 @@ class TrainConfig:
 
     steps: int = field(default=4000, metadata={"help": "steps of the second stage, 1 to 10000000"})
     feature_steps: int = field(default=1600, metadata={"help": "steps of the first stage, 1 to 10000000"})
+    opening_steps: int = field(default=600, metadata={"help": "steps between both, for the opening, 1 to 1000000"})
+    quantile: float = field(default=0.05, metadata={"help": "of openings, that is told; 0.5: the median, 0 to 1"})
     clips: int = field(default=4, metadata={"help": "clips in a batch, 1 to 256"})
     moments: int = field(default=16, metadata={"help": "moments of each run in the first stage, 2 to 64"})
     learning_rate: float = field(default=1e-3, metadata={"help": "highest of the second stage, 0.000001 to 1"})
@@ -68,6 +73,8 @@ class TrainConfig:
             self,
             ("steps", 1, 10_000_000),
             ("feature_steps", 1, 10_000_000),
+            ("opening_steps", 1, 1_000_000),
+            ("quantile", 0, 1),
             ("clips", 1, 256),
             ("moments", 2, 64),
             ("learning_rate", 1e-6, 1),
@@ -198,8 +205,10 @@ def train(clips: Path, config: TrainConfig, out: Path, progress: Progress = sile
     """
     split = Split.of_folder(clips)
     first = replace(config, steps=config.feature_steps, learning_rate=config.feature_learning_rate)
-    features = train_features(split, first, out / "features", Look(), part_of(progress, 0, 2))
-    network = train_generator(split, features, config, out / "generator", part_of(progress, 1, 2))
+    features = train_features(split, first, out / "features", Look(), part_of(progress, 0, 3))
+    opening = train_opening(split, features, replace(first, steps=config.opening_steps), out / "opening",
+                            part_of(progress, 1, 3))  # fmt: skip
+    network = train_generator(split, (features, opening), config, out / "generator", part_of(progress, 2, 3))
     write_network(network, out / FILE, {**origin("lip_sync"), "seed": str(config.seed)})
     return picture_figures(network, split.held_out)
 
@@ -231,13 +240,41 @@ def train_features(
     return features.eval()
 
 
-def train_generator(
+def train_opening(
     split: Split, features: FeatureExtraction, config: TrainConfig, folder: Path, progress: Progress = silent
-) -> MouthNetwork:
-    """The second stage: the features frozen, generator and discriminator in turns."""
+) -> Opening:
+    """Between both stages: the features frozen, how far the mouth opens by what is heard."""
     seed_everything(config.seed)
     features.eval().requires_grad_(False)
-    network, discriminator = MouthNetwork(features, Generator()), Discriminator()
+    opening, draws = Opening(), batches(split.train, _SPOKEN * config.clips, config.seed)
+    stage = Stage({"opening": opening}, config, folder)
+
+    def one_step(step: int) -> Losses:
+        random, parts = stage.random(step), [spoken(clip) for clip in draws(step)]
+        windows = torch.cat([louder(windows, random, Look()) for windows, _ in parts])
+        with placement().autocast():
+            told = opening.told(features.hearing(windows))
+        loss = quantile_loss(told, torch.cat([opens for _, opens in parts]), config.quantile)
+        stage.descend("opening", loss)
+        return {"quantile": loss}
+
+    stage.run(one_step, lambda: opening_figures(features, opening, split.held_out), progress)
+    opening.gain.fill_(widest(features, opening, split.train))
+    return opening
+
+
+def train_generator(
+    split: Split,
+    subnets: tuple[FeatureExtraction, Opening],
+    config: TrainConfig,
+    folder: Path,
+    progress: Progress = silent,
+) -> MouthNetwork:
+    """The second stage: what hears is frozen, generator and discriminator in turns."""
+    seed_everything(config.seed)
+    for subnet in subnets:
+        subnet.eval().requires_grad_(False)
+    network, discriminator = MouthNetwork(*subnets, Generator()), Discriminator()
     network.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     networks: dict[str, nn.Module] = {"generator": network.generator}
     if config.deception:

@@ -23,6 +23,7 @@ from core.lip_sync.crops import crop_matrix, points_in_crop, rest_landmarks
 from core.lip_sync.faces import Face, FaceFinder, drawn_face
 from core.lip_sync.generator import Generator, Given, Made, MouthNetwork
 from core.lip_sync.model import FeatureExtraction
+from core.lip_sync.opening import Opening
 from core.media import AudioClip, Shown, Timeline, VideoReader, read_audio, write_audio, write_video
 from core.media.rewrite import Rewriting, rewrite_video
 from tests.factories import number_of, numbered_picture
@@ -178,8 +179,15 @@ class PlainFeatures(FeatureExtraction):
         level = groups[:, 2, :, y - 3 : y + 4, x - 3 : x + 4].mean(dim=(1, 2, 3))
         return model.Seen(_direction(level), ((groups * _WEIGHTS[:, None, None, None]).sum(dim=1),))
 
-    def told_opening(self, vector: Tensor) -> Tensor:
-        return vector.new_zeros(len(vector))
+
+class PlainOpening(Opening):
+    """Opens no mouth."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+
+    def forward(self, heard: Tensor) -> Tensor:
+        return heard.new_zeros(len(heard))
 
 
 class PlainGenerator(Generator):
@@ -203,7 +211,7 @@ class PlainNetwork(MouthNetwork):
     """Both of them."""
 
     def __init__(self) -> None:
-        super().__init__(PlainFeatures(), PlainGenerator())
+        super().__init__(PlainFeatures(), PlainOpening(), PlainGenerator())
         self.eval()
 
     @property

@@ -18,10 +18,9 @@ from core.lip_sync.generator import (
     landmark_maps,
     mouth_flow,
     mouth_inside,
-    opened,
-    stretched,
 )
 from core.lip_sync.model import GROUP, FeatureExtraction
+from core.lip_sync.opening import Opening, opened
 
 CHIN = 24
 
@@ -29,7 +28,7 @@ CHIN = 24
 @pytest.fixture(scope="module")
 def network() -> MouthNetwork:
     torch.manual_seed(0)
-    return MouthNetwork(FeatureExtraction(), Generator()).eval()
+    return MouthNetwork(FeatureExtraction(), Opening(), Generator()).eval()
 
 
 def _given(landmarks: torch.Tensor) -> Given:
@@ -118,12 +117,12 @@ def test_the_landmarks_go_where_the_sound_says(network: MouthNetwork, monkeypatc
     given, drawn = _given(_mouth()), []
     monkeypatch.setattr(network.generator, "forward", lambda given, *_: drawn.append(given.landmarks))
 
-    for told in (0.0, 2.0):
-        monkeypatch.setattr(network.features, "told_opening", lambda heard, told=told: torch.full((len(heard),), told))
+    for told in (0.0, 0.4):
+        monkeypatch.setattr(network.opening, "forward", lambda heard, told=told: torch.full((len(heard),), told))
         network(torch.rand(1, GROUP, 3, 128, 128), torch.zeros(1, 20, 20), given)
 
     torch.testing.assert_close(drawn[0], given.landmarks)
-    torch.testing.assert_close(drawn[1], opened(given.landmarks, stretched(torch.tensor([0.4]))))
+    torch.testing.assert_close(drawn[1], opened(given.landmarks, torch.tensor([0.4])))
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.lip_sync.crops import CROP_PX, crop, crop_matrix
-from core.lip_sync.mouths import MouthMaker, Place, Reference, blurred_crop, nearest_groups, place, steered
+from core.lip_sync.mouths import MouthMaker, Place, Reference, blurred_crop, calmest, nearest_groups, place, steered
 from core.lip_sync.network import new_network
 from core.lip_sync.sound import frame_windows, mfcc, silent_column
 from core.lip_sync.speech import DrivingSpeech
@@ -138,6 +138,11 @@ def test_less_openness_lies_nearer_to_silence_and_more_of_it_farther_away() -> N
     assert likeness == sorted(likeness, reverse=True) and likeness[0] > likeness[3] + 0.3
     assert torch.equal(steered(network, heard, 1.0), heard)
     torch.testing.assert_close(steered(network, heard, 0.5).norm(dim=1), torch.ones(9))
+
+
+def test_looks_are_taken_from_a_picture_with_the_mouth_nearly_shut() -> None:
+    assert calmest([0.3, 0.1, 0.2]) == 1
+    assert calmest([0.5, 0.0, 0.02, *(0.1 * n for n in range(1, 9))]) == 2
 
 
 def test_a_blurred_crop_shows_no_lips_and_lies_where_the_crop_does() -> None:

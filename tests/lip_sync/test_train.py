@@ -1,15 +1,18 @@
 """Both stages of the training: their losses fall, and a training that was stopped goes on as if it had not been."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from core.errors import CancelledError, ParameterError
-from core.lip_sync.data import SUFFIX, People, Split
+from core.lip_sync.data import SUFFIX, People, Split, spoken
 from core.lip_sync.model import FeatureExtraction
-from core.lip_sync.train import METRICS, TrainConfig, train_features, train_generator
+from core.lip_sync.opening import Opening
+from core.lip_sync.train import METRICS, TrainConfig, train_features, train_generator, train_opening
 from tests.lip_sync.made import random_clip
 
 
@@ -41,12 +44,28 @@ def test_the_generator_comes_nearer_to_what_was_asked_for(split: Split, tmp_path
     torch.manual_seed(0)
     config = TrainConfig(steps=12, clips=1, checkpoint_every=4, learning_rate=2e-3)
 
-    network = train_generator(split, FeatureExtraction(), config, tmp_path)
+    network = train_generator(split, (FeatureExtraction(), Opening()), config, tmp_path)
 
     rows = _rows(tmp_path)
     assert rows[-1]["picture"] < rows[0]["picture"]
     assert {"deception", "discriminator", "agreement", "edges", "ssim", "ssim_shown"} <= rows[-1].keys()
     assert not any(parameter.requires_grad for parameter in network.features.parameters())
+
+
+def test_what_is_told_goes_to_the_quantile_that_is_asked_for(split: Split, tmp_path: Path) -> None:
+    """The clips are noise, so what is told can only be one number for all moments."""
+    torch.manual_seed(0)
+    features, config = FeatureExtraction(), TrainConfig(steps=60, clips=1, checkpoint_every=60, learning_rate=1e-2)
+    opens, below = np.concatenate([spoken(clip)[1] for clip in split.train]), {}
+
+    for quantile in (0.2, 0.8):
+        opening = train_opening(split, features, replace(config, quantile=quantile), tmp_path / str(quantile))
+        with torch.no_grad():
+            told = opening.told(features.hearing(spoken(split.train[0])[0])).numpy() / 5
+        below[quantile] = float((opens < told).mean())
+
+    assert below[0.2] < 0.5 < below[0.8]
+    assert "opening_correlation" in _rows(tmp_path / "0.2")[-1]
 
 
 def test_a_training_that_was_stopped_ends_as_one_that_was_not(split: Split, tmp_path: Path) -> None:
