@@ -11,6 +11,8 @@ SIDE_BY_SIDE = Path(__file__).with_name("side_by_side.js")
 """The script of a component that shows `side_by_side`."""
 JUMP = Path(__file__).with_name("jump.js")
 """The script of a component whose player jumps to what has ``data-at``."""
+HAND_ON = Path(__file__).with_name("hand_on.js")
+"""The script of a component that shows `hand_on`."""
 
 
 def file_url(path: str) -> str:
@@ -68,3 +70,19 @@ def add_summary(answer: Row) -> str:
     line = status(f"{state}: {', '.join(parts)}.", "bad" if answer["errors"] else "good")
     refused = "".join(f"<li>{escape(row['error'])}</li>" for row in answer["errors"])
     return line + (f'<ul class="refused">{refused}</ul>' if refused else "")
+
+
+def hand_on(file: str, name: str, tabs: Mapping[str, str]) -> str:
+    """Buttons that give a film to other tools.
+
+    Args:
+        file: its path.
+        name: under which it is given.
+        tabs: titles of the tools, each with the label under which it takes films.
+    """
+    buttons = "".join(
+        f'<button type="button" data-do="hand-on" data-tab="{escape(tab)}" data-label="{escape(label)}" '
+        f'data-url="{file_url(file)}" data-name="{escape(name)}">{escape(tab)}</button>'
+        for tab, label in tabs.items()
+    )
+    return f'<p class="actions">Hand on to: {buttons}</p>'

@@ -3,6 +3,7 @@
 As in the other tabs, named events answer with data, which hidden JSON components hold; private events draw that data.
 """
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -83,7 +84,7 @@ def _wire_match(handlers: Handlers, ui: MatchWidgets, mix: MixWidgets) -> None:
     rendered = mix.render.click(
         handlers.music_matching_lay, settings, laid, show_progress_on=mix.told, **_heavy(handlers)
     )
-    rendered.success(_draw_laid, laid, [mix.told, mix.film, mix.file], **PRIVATE)
+    rendered.success(_draw_laid, laid, [mix.told, mix.film, mix.file, mix.hand_on], **PRIVATE)
     mix.stop.click(handlers.music_matching_cancel, None, gr.JSON(visible=False), **PRIVATE)
 
 
@@ -91,12 +92,13 @@ def _heavy(handlers: Handlers) -> dict[str, Any]:
     return {"concurrency_id": HEAVY, "concurrency_limit": handlers.settings.jobs}
 
 
-def _draw_laid(answer: Answer) -> tuple[str, Any, Any]:
+def _draw_laid(answer: Answer) -> tuple[str, Any, Any, str]:
     file = answer["file"]
     return (
         music_matching_cards.laid(answer),
         gr.Video(file, visible=True),
         gr.DownloadButton(value=file, interactive=True),
+        cards.hand_on(file, Path(file).name, music_matching_cards.NEXT_TOOLS),
     )
 
 

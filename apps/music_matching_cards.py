@@ -5,6 +5,12 @@ from html import escape
 from apps.cards import Row, duration, file_url, status
 
 _WIDTH, _HEIGHT = 320, 56
+NEXT_TOOLS = {
+    "Similar videos": "Video to compare with",
+    "Quality score": "Videos to score",
+    "Lip-sync": "Film or picture with a face",
+}
+"""The tools that a laid film can be handed on to, each with the label under which it takes films."""
 MODES = {"replace": "instead of the film's own sound", "mix": "mixed with the film's own sound",
          "duck": "ducked under the film's speech"}  # fmt: skip
 

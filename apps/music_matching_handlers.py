@@ -87,7 +87,7 @@ class Handlers:
                     "duration_s": found.duration_s,
                     "playable": str(self._playable(path, part_of(report, 1, 2))),
                     "cuts_s": [round(float(cut), 2) for cut in found.cuts_s],
-                    "keywords": [keyword.word for keyword in found.keywords],
+                    "keywords": [keyword.word for keyword in found.keywords if keyword.source != "title"],
                     "speech": bool(len(found.voice)),
                 },
                 "results": [self._row(match) for match in answer.results],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from apps.cards import status
+from apps.cards import HAND_ON, status
 from core.music_matching import LayConfig
 
 FILM_TYPES = ["video", ".mkv", ".ts", ".webp", ".gif", ".apng"]
@@ -64,6 +64,7 @@ class MixWidgets:
     told: gr.HTML
     film: gr.Video
     file: gr.DownloadButton
+    hand_on: gr.HTML
 
 
 def music_column() -> MusicWidgets:
@@ -117,4 +118,5 @@ def _mix() -> MixWidgets:
     told = gr.HTML(status(""), elem_id="music-matching-told")
     film = gr.Video(label="The film with music", interactive=False, visible=False)
     file = gr.DownloadButton("Download the film", interactive=False, size="sm")
-    return MixWidgets(chosen, mode, music_db, duck_db, fade_out_s, render, stop, told, film, file)
+    hand_on = gr.HTML(elem_id="music-matching-hand-on", js_on_load=HAND_ON.read_text(encoding="utf-8"))
+    return MixWidgets(chosen, mode, music_db, duck_db, fade_out_s, render, stop, told, film, file, hand_on)

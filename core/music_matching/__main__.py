@@ -1,4 +1,4 @@
-"""``python -m core.music_matching add|match|lay|list|remove|train|evaluate``."""
+"""``python -m core.music_matching add|match|match-all|lay|list|remove|train|evaluate``."""
 
 import argparse
 import csv
@@ -7,11 +7,13 @@ from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from core.bulk import Workers
 from core.command_line import Answer, add_flags, command, from_flags, origin, progress_line, run
-from core.errors import MediaError, MediaOpenError, ParameterError
-from core.media import sound_files
+from core.errors import MediaOpenError, ParameterError
+from core.media import all_files, sound_files
 from core.music_matching import LayConfig, MatchConfig, MatchRequest, MusicMatching
 from core.music_matching.assessment import as_table, assess, training_set
+from core.music_matching.bulk import add_all, match_all
 from core.music_matching.collecting import Collector, Material
 from core.music_matching.data import Cache
 from core.music_matching.listening import Listener, Words
@@ -26,14 +28,9 @@ from core.weights.plan import plan_before_loading
 def add(arguments: argparse.Namespace) -> Answer:
     """Add files and folders; every bad file is named, and the rest are added all the same."""
     matching = _open(arguments, create=True)
-    paths, errors = [], []
-    for address in arguments.tracks:
-        try:
-            paths += [Path(file) for file in sound_files(address)] if Path(address).is_dir() else [Path(address)]
-        except MediaError as error:
-            errors.append({"path": address, "error": str(error)})
-    credits = Credits(arguments.licence, arguments.credit)
-    reports = list(matching.add_each(paths, credits, progress_line()))
+    files, errors = all_files(arguments.tracks, matching.config.limits, sound_files)
+    credits, how = Credits(arguments.licence, arguments.credit), from_flags(arguments, Workers)
+    reports = list(add_all(matching, [Path(file) for file in files], how, credits, progress_line()))
     return {
         "results": [{"path": r.path, "id": r.id, "status": r.status} for r in reports if r.status != "failed"],
         "errors": errors + [{"path": r.path, "error": r.error} for r in reports if r.status == "failed"],
@@ -50,6 +47,19 @@ def match(arguments: argparse.Namespace) -> Answer:
         "seconds_ranking": answer.ranking_s,
         "not_understood": answer.not_understood,
         "results": [asdict(found) for found in answer.results],
+    }
+
+
+def match_catalogue(arguments: argparse.Namespace) -> Answer:
+    """Find the tracks that fit each film of files, folders and buckets; every bad film is named."""
+    matching, request = _open(arguments), MatchRequest(arguments.top, arguments.text)
+    films, errors = all_files(arguments.videos, matching.config.limits)
+    found = match_all(matching, films, request, from_flags(arguments, Workers), progress_line())
+    places = {film: place for place, film in enumerate(films)}
+    reports = sorted(found, key=lambda report: places[report.path])
+    return {
+        "results": [{"path": r.path, "matches": [asdict(m) for m in r.answer.results]} for r in reports if r.answer],
+        "errors": errors + [{"path": r.path, "error": r.error} for r in reports if r.error],
     }
 
 
@@ -154,6 +164,10 @@ def _show_matches(answer: Answer) -> str:
     return "\n".join(lines) or "The library is empty; add music with `python -m core.music_matching add`."
 
 
+def _show_catalogue(answer: Answer) -> str:
+    return "\n".join(f"{row['path']}\n{_show_matches({'results': row['matches']})}" for row in answer["results"])
+
+
 def _show_rows(answer: Answer) -> str:
     return "\n".join("  ".join(str(row[n]) for n in ("id", "status", "path") if n in row) for row in answer["results"])
 
@@ -171,33 +185,46 @@ def parser() -> argparse.ArgumentParser:
     """The command line of this tool."""
     top = argparse.ArgumentParser(prog="python -m core.music_matching", description="Find and lay music under films.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _library_commands(commands)
+    _film_commands(commands)
+    for name in ("add", "match", "match-all", "lay", "list", "remove"):
+        commands.choices[name].add_argument("--model", type=Path, help="a model that train wrote (default: embedded)")
+        add_flags(commands.choices[name], MatchConfig)
+    for name in ("add", "match-all"):
+        add_flags(commands.choices[name], Workers)
+    for name, handler in (("train", train), ("evaluate", evaluate)):
+        _training_flags(command(commands, name, handler, _show_table, (handler.__doc__ or "").rstrip(".").lower()))
+    return top
+
+
+def _library_commands(commands: argparse._SubParsersAction) -> None:
     adding = command(commands, "add", add, _show_rows, "add music to a library")
     adding.add_argument("library", help="folder or object-storage address of the library")
     adding.add_argument("tracks", nargs="+", metavar="TRACK", help="files or folders")
     adding.add_argument("--licence", default="", help="terms of these tracks (default: what the files say)")
     adding.add_argument("--credit", default="", help="whom to credit (default: what the files say)")
+    listing = command(commands, "list", list_tracks, _show_rows, "list the tracks of a library")
+    listing.add_argument("library")
+    removing = command(commands, "remove", remove, _show_rows, "remove tracks from a library")
+    removing.add_argument("library")
+    removing.add_argument("ids", nargs="+", metavar="ID")
+
+
+def _film_commands(commands: argparse._SubParsersAction) -> None:
     matching = command(commands, "match", match, _show_matches, "the tracks that fit a film")
     matching.add_argument("video", type=Path, metavar="VIDEO")
-    matching.add_argument("--library", required=True)
-    matching.add_argument("--top", type=int, default=5, help="how many (default: 5)")
-    matching.add_argument("--text", default="", help='what it should be like: "calmer, no vocals"')
+    catalogue = command(commands, "match-all", match_catalogue, _show_catalogue, "the tracks that fit each of films")
+    catalogue.add_argument("videos", nargs="+", metavar="VIDEO", help="files, folders, or s3://bucket/prefix")
+    for one in (matching, catalogue):
+        one.add_argument("--library", required=True)
+        one.add_argument("--top", type=int, default=5, help="how many (default: 5)")
+        one.add_argument("--text", default="", help='what it should be like: "calmer, no vocals"')
     laying = command(commands, "lay", lay, _show_laid, "lay a track under a film")
     laying.add_argument("video", type=Path, metavar="VIDEO")
     laying.add_argument("track", type=Path, metavar="TRACK")
     laying.add_argument("--out", type=Path, required=True)
     laying.add_argument("--library", default="library/music", help="where the track may be known from")
     add_flags(laying, LayConfig)
-    listing = command(commands, "list", list_tracks, _show_rows, "list the tracks of a library")
-    listing.add_argument("library")
-    removing = command(commands, "remove", remove, _show_rows, "remove tracks from a library")
-    removing.add_argument("library")
-    removing.add_argument("ids", nargs="+", metavar="ID")
-    for one in (adding, matching, laying, listing, removing):
-        one.add_argument("--model", type=Path, help="a model that train wrote (default: the embedded one)")
-        add_flags(one, MatchConfig)
-    for name, handler in (("train", train), ("evaluate", evaluate)):
-        _training_flags(command(commands, name, handler, _show_table, (handler.__doc__ or "").rstrip(".").lower()))
-    return top
 
 
 def _training_flags(one: argparse.ArgumentParser) -> None:

@@ -16,16 +16,22 @@ from core.music_matching.collecting import Material
 from core.music_matching.data import TrainingPair, TrainingSet
 from core.music_matching.features import Vectors
 from core.music_matching.metrics import Interval, bootstrap, chance_at_k, ranks_of, recall_at_k
-from core.music_matching.model import Modalities, TwoTowers
+from core.music_matching.model import MUSIC_MODALITIES, VIDEO_MODALITIES, Modalities, TwoTowers
 from core.runtime import Progress, silent
 
 KS = (1, 5, 10)
+ALL_VIDEO, ALL_MUSIC = frozenset(VIDEO_MODALITIES), frozenset(MUSIC_MODALITIES)
+OTHER_TITLES = "no title in common"
+"""The line in which a film whose title shares a word with that of its track has no title."""
+_STEM = 4
+"""Words that begin with so many letters alike are taken for one."""
 FEATURES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "all features": (frozenset({"image", "colour", "words"}), frozenset({"sound", "tags", "rhythm", "words"})),
-    "picture only": (frozenset({"image", "colour"}), frozenset({"sound", "tags", "rhythm", "words"})),
-    "tags only": (frozenset({"image", "colour", "words"}), frozenset({"tags"})),
+    "all features": (ALL_VIDEO, ALL_MUSIC),
+    OTHER_TITLES: (ALL_VIDEO, ALL_MUSIC),
+    "picture only": (ALL_VIDEO - {"words"}, ALL_MUSIC),
+    "tags only": (ALL_VIDEO, frozenset({"tags"})),
     "text only": (frozenset({"words"}), frozenset({"words"})),
-    "without titles": (frozenset({"image", "colour", "words"}), frozenset({"sound", "tags", "rhythm"})),
+    "without titles": (ALL_VIDEO - {"words"}, ALL_MUSIC - {"words"}),
 }
 """Which modalities of films and of tracks a model may use."""
 Fit = Callable[[TrainingSet, int], TwoTowers]
@@ -76,7 +82,7 @@ def training_set(
     kept = [pair for pair in material.pairs if pair.group not in without]
     video, music = FEATURES[features]
     return TrainingSet(
-        [only(pair.video.modalities(), video) for pair in kept],
+        [only(pair.video.modalities(), _usable(pair, features)) for pair in kept],
         [only(pair.music.modalities(), music) for pair in kept],
         [pair.track for pair in kept],
         [only(film.modalities(), video) for film in material.captioned],
@@ -137,6 +143,18 @@ def only(modalities: Modalities, names: frozenset[str]) -> Modalities:
     return {name: vector if name in names else None for name, vector in modalities.items()}
 
 
+def titles_share_a_word(pair: TrainingPair) -> bool:
+    """True where a word of the film's title begins as one of the track's does."""
+    one, other = ([k.word for k in side.keywords if k.source == "title"] for side in (pair.video, pair.music))
+    return any(a == b or (a[:_STEM] == b[:_STEM] and min(len(a), len(b)) >= _STEM) for a in one for b in other)
+
+
+def _usable(pair: TrainingPair, features: str) -> frozenset[str]:
+    """The modalities of a film that a line of `FEATURES` allows."""
+    names = FEATURES[features][0]
+    return names - {"words"} if features == OTHER_TITLES and titles_share_a_word(pair) else names
+
+
 def as_table(lines: Sequence[Figures]) -> str:
     """The lines as a Markdown table."""
     rows = ["| direction | features | R@1 | R@5 | R@10 | median rank | as a share |", "|---|---|---|---|---|---|---|"]
@@ -150,10 +168,10 @@ def _held_out(material: Material, groups: frozenset[str], features: str, fit: Fi
     """Ranks of the pictures and of the tracks of some groups under models that have seen neither."""
     data = training_set(material, groups, features)
     mine = [pair for pair in material.pairs if pair.group in groups]
-    video_names, music_names = FEATURES[features]
+    music_names = FEATURES[features][1]
     tracks = {pair.track: pair.music for pair in mine}
     candidates = [*tracks.values(), *material.candidates.values()]
-    videos = [only(pair.video.modalities(), video_names) for pair in mine]
+    videos = [only(pair.video.modalities(), _usable(pair, features)) for pair in mine]
     music = [only(track.modalities(), music_names) for track in candidates]
     scores = np.zeros((len(videos), len(music)))
     for seed in range(SEEDS):

@@ -1,7 +1,7 @@
 """All that a training looks at: pairs of films and of games, candidates without a pair, films with captions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from core.music_matching.data import (
 )
 from core.music_matching.features import TrackFeatures, Vectors, VideoFeatures
 from core.music_matching.games import game_places
-from core.music_matching.listening import Listener
+from core.music_matching.keywords import merged, title_keywords
+from core.music_matching.listening import Listener, Words
 from core.music_matching.looking import Watcher
 from core.runtime import Progress, silent
 
@@ -74,7 +75,8 @@ class Collector:
             except MediaError:
                 continue
             key = key_of("place", [layer.name for layer in place.layers], place.name, place.game, PLACE_PICTURES)
-            video = self.cache.video(f"place-{key}", partial(place_video, place, self.watcher))
+            video = self.cache.video(f"scene-{key}", partial(place_video, place, self.watcher))
+            video = named(video, place.name, self.watcher.words)
             track = f"{place.game}/{place.track.stem}"
             pairs.append(TrainingPair("game", place.game, place.name, track, place.name, video, music))
         return pairs
@@ -121,7 +123,7 @@ class Collector:
                     rate = PLACE_PICTURES / max(reader.info.duration_s, Fraction(1))
                     return self.watcher.describe(np.stack([f.pixels for f in reader.frames_at_rate(rate)]))
 
-            films.append(self.cache.video(f"film-{sha256_of(path)[:32]}", look))
+            films.append(self.cache.video(f"shown-{sha256_of(path)[:32]}", look))
         return films, self.watcher.words.encoder.encode(list(captions.values()))
 
     def track(self, path: Path) -> TrackFeatures:
@@ -130,5 +132,11 @@ class Collector:
         Raises:
             MediaError: it cannot be read.
         """
-        key = f"track-{sha256_of(path)[:32]}-{self.listener.config.listen_s:g}"
+        key = f"music-{sha256_of(path)[:32]}-{self.listener.config.listen_s:g}"
         return self.cache.track(key, lambda: self.listener.listen(path, path.stem.rpartition("__")[2]))
+
+
+def named(video: VideoFeatures, title: str, words: Words) -> VideoFeatures:
+    """A film that nobody speaks in, under a title."""
+    keywords = title_keywords(title)
+    return replace(video, words=words.direction(keywords), keywords=merged(video.keywords, keywords))

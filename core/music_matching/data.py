@@ -144,7 +144,7 @@ def film_pairs(sample: Sample, watcher: Watcher, listener: Listener) -> tuple[li
             with VideoReader(sample.path, size=(watcher.image.size, watcher.image.size)) as reader:
                 frames = np.stack([f.pixels for f in reader.frames_at_rate(Fraction(1), begin, end)])
             name = f"{sample.path.stem} {float(begin):.1f}"
-            pair = watcher.describe(frames), listener.describe(sound)
+            pair = watcher.describe(frames, title=sample.description), listener.describe(sound)
             pairs.append(TrainingPair("film", sample.path.stem, name, name, sample.description, *pair))
     return pairs, "" if pairs else f"it has no part of {SHORTEST_TRACK_S:.0f} s with sound"
 

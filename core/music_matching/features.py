@@ -5,6 +5,7 @@ All of it is arrays and small facts, which `packed` and `unpacked` turn to bytes
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,12 @@ class VideoFeatures:
         duration_s: how long it lasts.
         image: (D,) mean of the frames' image features, each at unit length.
         colour: (8,) see `colour_statistics`.
-        words: (D,) the direction of its keywords; None where nothing was recognised.
-        keywords: what is seen and said in it.
+        words: (D,) the direction of what is said in it and of its title; None where there is neither.
+        keywords: what is seen and said in it, and the words of its title.
         cuts_s: (C,) when a new shot begins; of a long film in its first minutes only.
         motion: (N,) how much the picture changes, `MOTION_RATE` values a second, 0 to 1.
         voice: (V, 2) begin and end of every stretch of speech, in seconds.
+        seen: (D,) the direction of all things that may be seen in it, see `Words.seen`; None where nobody looked.
     """
 
     duration_s: float
@@ -43,10 +45,11 @@ class VideoFeatures:
     cuts_s: Vectors = field(default_factory=lambda: np.zeros(0, np.float32))
     motion: Vectors = field(default_factory=lambda: np.zeros(0, np.float32))
     voice: Vectors = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+    seen: Vectors | None = None
 
     def modalities(self) -> dict[str, Vectors | None]:
         """What the video tower takes."""
-        return {"image": self.image, "colour": self.colour, "words": self.words}
+        return {"image": self.image, "colour": self.colour, "seen": self.seen, "words": self.words}
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,16 @@ class TrackFeatures:
     words: Vectors | None = None
     keywords: tuple[Keyword, ...] = ()
     voice_share: float = 0.0
+
+    @cached_property
+    def mood_logits(self) -> Vectors:
+        """(50,) of the mean probabilities of its tags."""
+        return logits(self.tags.mean(0))
+
+    @cached_property
+    def mean_energy_db(self) -> float:
+        """Its mean loudness."""
+        return float(self.rhythm.energy_db.mean())
 
     def modalities(self, begin_s: float = 0.0, end_s: float = float("inf")) -> dict[str, Vectors | None]:
         """What the music tower takes, of the whole track or of a part of it."""

@@ -4,6 +4,7 @@ Source: METHODS 1, inference, steps 1 and 2: "entity recognition, entity keyword
 network and words of the speech recogniser are the entities.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from core.encoders.text import TextEncoder, Vectors
+from core.weights import weights_path
 
 Source = Literal["seen", "said", "title"]
 MOST_KEYWORDS = 12
@@ -28,8 +30,9 @@ _EMPTY_TEXT = """
     what when where which while who why will with won't would yeah yes you you're your
 """
 _NO_TITLE_TEXT = """
-    audio bgm final fast feat ft intro loop main master mix mp music new no ogg old opus original ost outro part remake
-    remaster remastered remix score song soundtrack theme title track trk untitled ver version vol volume wav
+    audio bgm clip dsc export fast feat film final ft img intro loop main master mix mov movie mp music new no ogg old
+    opus original ost outro part rec recording remake remaster remastered remix render score song soundtrack theme title
+    track trk untitled ver version vid video vol volume wav
 """
 _EMPTY, _NO_TITLE = frozenset(_EMPTY_TEXT.split()), frozenset(_NO_TITLE_TEXT.split())
 
@@ -97,6 +100,22 @@ def keyword_vector(keywords: Sequence[Keyword], encoder: TextEncoder) -> Vectors
     mean = weights @ encoder.encode([keyword.word for keyword in keywords])
     length = float(np.linalg.norm(mean))
     return (mean / length).astype(np.float32) if length > 0 else None
+
+
+def unit(vector: Vectors) -> Vectors:
+    """A vector (D,) at unit length; zeros stay zeros."""
+    length = float(np.linalg.norm(vector))
+    return (vector / max(length, 1e-9)).astype(np.float32)
+
+
+def imagenet_labels() -> list[str]:
+    """The names of the 1000 things that the image network can see.
+
+    Raises:
+        WeightsError: its weights are missing or wrong.
+    """
+    labels: list[str] = json.loads(weights_path("efficientnet_lite0", "imagenet_labels.json").read_text("utf-8"))
+    return labels
 
 
 def merged(*parts: Iterable[Keyword]) -> tuple[Keyword, ...]:

@@ -1,6 +1,6 @@
 """From a piece of music to its features (METHODS 1, inference, step 2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,16 @@ from core.encoders.voice import VoiceSpan, voice_spans
 from core.errors import ClipTooShortError
 from core.media import read_audio
 from core.music_matching.config import MatchConfig
-from core.music_matching.features import TrackFeatures
-from core.music_matching.keywords import Keyword, keyword_vector, merged, said_keywords, title_keywords
+from core.music_matching.features import TrackFeatures, Vectors
+from core.music_matching.keywords import (
+    Keyword,
+    imagenet_labels,
+    keyword_vector,
+    merged,
+    said_keywords,
+    title_keywords,
+    unit,
+)
 from core.music_matching.rhythm import rhythm_of
 from core.runtime import Progress, silent
 
@@ -27,6 +35,8 @@ TRAIT_PATCHES = 12
 """Patches, evenly spread, that are heard for instruments and voices."""
 LEAST_VOICE_S = 2.0
 """Less voice than that is not worth a recognition."""
+TEXT_ENCODER = "minilm"
+"""On every profile: the towers take its vectors, and from which cosine on words mean the same was chosen with it."""
 
 
 class Words:
@@ -34,7 +44,7 @@ class Words:
 
     Args:
         config: how much of the voices is written down.
-        encoder: turns keywords to vectors; the profile's own when None.
+        encoder: turns keywords to vectors; `TEXT_ENCODER` when None.
         load_recogniser: makes the recogniser; the profile's own by default.
     """
 
@@ -44,13 +54,36 @@ class Words:
         encoder: TextEncoder | None = None,
         load_recogniser: Callable[[], SpeechRecogniser] = speech_recogniser,
     ) -> None:
-        self.config, self.encoder = config, encoder or text_encoder()
+        self.config, self.encoder = config, encoder or text_encoder(TEXT_ENCODER)
         self._load = load_recogniser
 
     @cached_property
     def recogniser(self) -> SpeechRecogniser:
         """The network that writes down what is said."""
         return self._load()
+
+    @cached_property
+    def things(self) -> Vectors:
+        """(1000, D) the vectors of all things that the image network can name."""
+        return self.encoder.encode([name.partition(" (")[0] for name in imagenet_labels()])
+
+    @cached_property
+    def usual(self) -> Vectors:
+        """(D,) what the vectors of words have in common: without it, words that have little to do are far apart."""
+        return self.things.mean(0)
+
+    def direction(self, keywords: Sequence[Keyword]) -> Vectors | None:
+        """The direction (D,) of keywords, seen from `usual`; None where there are none."""
+        vector = keyword_vector(keywords, self.encoder)
+        return None if vector is None else unit(vector - self.usual)
+
+    def seen(self, probabilities: Vectors) -> Vectors:
+        """The direction (D,) of all things that may be seen, each as far as it is probable: ``probabilities`` (1000,).
+
+        Source: Norouzi et al., "Zero-shot learning by convex combination of semantic embeddings", 2014. A drawn forest
+        is no thing that the network names surely; the unsure names still lie in its direction.
+        """
+        return unit(probabilities @ (self.things - self.usual))
 
     def said(self, wave: Wave, spans: tuple[VoiceSpan, ...]) -> tuple[Keyword, ...]:
         """Keywords of what is said or sung in the stretches of a wave (N,); nothing where there is too little."""
@@ -121,7 +154,7 @@ class Listener:
             traits=traits.probabilities.mean(0),
             patch_step_s=self.sound.patch_s * self.config.patch_step,
             rhythm=rhythm,
-            words=keyword_vector(keywords, self.words.encoder),
+            words=self.words.direction(keywords),
             keywords=keywords,
             voice_share=sum(span.duration_s for span in spans) / duration_s,
         )

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from core.encoders.image import EfficientNetLiteEncoder, Pictures
 from core.encoders.voice import VoiceSpan, voice_spans
 from core.errors import ClipTooShortError, MediaDamagedError, NoAudioTrackError
-from core.media import MediaInfo, VideoReader, read_audio, shot_boundaries
+from core.media import MediaInfo, VideoReader, read_audio, shot_boundaries, sound_tags
 from core.music_matching.config import MatchConfig
 from core.music_matching.features import MOTION_RATE, Vectors, VideoFeatures, colour_statistics
-from core.music_matching.keywords import Keyword, keyword_vector, merged, seen_keywords
+from core.music_matching.keywords import Keyword, imagenet_labels, merged, seen_keywords, title_keywords
 from core.music_matching.listening import SAMPLE_RATE, Words
 from core.runtime import Progress, silent
 
@@ -65,7 +65,7 @@ class Watcher:
         progress(2, 4, path.name)
         spans, said = self._voices(path)
         progress(3, 4, path.name)
-        features = self.describe(frames, said)
+        features = self.describe(frames, said, f"{sound_tags(path, self.config.limits).title} {path.stem}")
         return VideoFeatures(
             float(info.duration_s),
             features.image,
@@ -75,15 +75,22 @@ class Watcher:
             np.array([float(cut) for cut in cuts], np.float32),
             motion,
             np.array([(span.start_s, span.end_s) for span in spans], np.float32).reshape(-1, 2),
+            features.seen,
         )
 
-    def describe(self, pictures: Pictures, said: tuple[Keyword, ...] = ()) -> VideoFeatures:
+    def describe(self, pictures: Pictures, said: tuple[Keyword, ...] = (), title: str = "") -> VideoFeatures:
         """Look at pictures (T, H, W, 3) alone: a film without times, cuts and voices."""
         vectors = self.image.encode(pictures)
-        keywords = merged(seen_keywords(self.image.classify(pictures, LABELS), self.config.label_threshold), said)
-        unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-        words = keyword_vector(keywords, self.words.encoder)
-        return VideoFeatures(0.0, unit.mean(0).astype(np.float32), colour_statistics(pictures), words, keywords)
+        logits = self.image.logits(pictures)
+        likely = np.exp(logits - logits.max(1, keepdims=True))
+        likely /= likely.sum(1, keepdims=True)
+        named = title_keywords(title)
+        told = merged(said, named)
+        keywords = merged(seen_keywords(most_likely(likely, LABELS), self.config.label_threshold), said, named)
+        directions = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+        image = directions.mean(0).astype(np.float32)
+        words, seen = self.words.direction(told), self.words.seen(likely.mean(0))
+        return VideoFeatures(0.0, image, colour_statistics(pictures), words, keywords, seen=seen)
 
     def _rate(self, duration_s: Fraction) -> Fraction:
         """Frames a second: as configured, fewer in a long film, and at least eight in a short one."""
@@ -108,6 +115,12 @@ class Watcher:
         wave = clip.samples[:, 0]
         spans = voice_spans(wave, self.config.voice_threshold)
         return spans, self.words.said(wave, spans)
+
+
+def most_likely(probabilities: Vectors, top: int) -> list[list[tuple[str, float]]]:
+    """The ``top`` most likely names of each picture, of probabilities (T, 1000), the likeliest first."""
+    names = imagenet_labels()
+    return [[(names[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:top]] for row in probabilities]
 
 
 def motion_curve(pictures: Iterable[NDArray[np.uint8]]) -> Vectors:

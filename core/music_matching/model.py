@@ -3,6 +3,10 @@
 Source: METHODS 1; towers over frozen features as in Pretet et al., "Cross-modal music-video recommendation: a study of
 design choices", 2021. Ours: a modality that is missing is masked. Each modality has a branch; the branches of those
 that are there are averaged, and for each that is not, a learned vector says so. Nothing is filled with zeros.
+
+Beside what they learn, the directions of words stand in the common space as they are: what is seen and told in a film
+against what is sung and called in a track. That needs no training pairs. Where a side has no words, only what was
+learned counts.
 """
 
 import json
@@ -17,10 +21,13 @@ from torch import Tensor, nn
 
 from core.errors import ParameterError, check_ranges
 from core.music_matching.features import Vectors
+from core.music_matching.keywords import unit
 from core.weights import read_trained
 
-VIDEO_MODALITIES = {"image": 1280, "colour": 8, "words": 384}
+VIDEO_MODALITIES = {"image": 1280, "colour": 8, "seen": 384, "words": 384}
 MUSIC_MODALITIES = {"sound": 400, "tags": 100, "rhythm": 6, "words": 384}
+IN_WORDS = ("seen", "words")
+"""Modalities that are directions in the space of words: those of a film and of a track can be compared as they are."""
 Modalities = Mapping[str, Vectors | None]
 
 
@@ -35,10 +42,12 @@ class ModelConfig:
     width: int = field(default=128, metadata={"help": "width of the branches, 8 to 2048"})
     dimensions: int = field(default=64, metadata={"help": "numbers of a vector of the common space, 8 to 1024"})
     dropout: float = field(default=0.3, metadata={"help": "dropout inside the towers, 0 to 0.9"})
+    words_share: float = field(default=0.95, metadata={"help": "weight of words against what is learned, 0 to 1"})
     missing: float = field(default=0.25, metadata={"help": "share of modalities left out in training, 0 to 0.9"})
 
     def __post_init__(self) -> None:
-        check_ranges(self, ("width", 8, 2048), ("dimensions", 8, 1024), ("dropout", 0, 0.9), ("missing", 0, 0.9))
+        check_ranges(self, ("width", 8, 2048), ("dimensions", 8, 1024), ("dropout", 0, 0.9), ("missing", 0, 0.9),
+                     ("words_share", 0, 1))  # fmt: skip
 
 
 class Tower(nn.Module):
@@ -122,17 +131,30 @@ class TwoTowers(nn.Module):
         """One over the temperature, at most 50."""
         return self.log_scale.clamp(max=float(np.log(50.0))).exp()
 
-    @torch.no_grad()
+    @property
+    def dimensions(self) -> int:
+        """Numbers of a vector of the common space: first those that are learned, then those of words."""
+        return self.config.dimensions + self.music.modalities.get("words", 0)
+
     def embed_video(self, rows: Sequence[Modalities]) -> Vectors:
-        """Unit vectors (N, dimensions) of films."""
-        self.eval()
-        return self.video(*batch_of(rows, self.video.modalities)).numpy()
+        """Unit vectors (N, `dimensions`) of films."""
+        return self._embed(self.video, rows)
+
+    def embed_music(self, rows: Sequence[Modalities]) -> Vectors:
+        """Unit vectors (N, `dimensions`) of tracks, or of parts of them."""
+        return self._embed(self.music, rows)
 
     @torch.no_grad()
-    def embed_music(self, rows: Sequence[Modalities]) -> Vectors:
-        """Unit vectors (N, dimensions) of tracks, or of parts of them."""
+    def _embed(self, tower: Tower, rows: Sequence[Modalities]) -> Vectors:
         self.eval()
-        return self.music(*batch_of(rows, self.music.modalities)).numpy()
+        learned = tower(*batch_of(rows, tower.modalities)).numpy()
+        words = np.zeros((len(rows), self.dimensions - self.config.dimensions), np.float32)
+        for index, row in enumerate(rows):
+            there = [vector for name in IN_WORDS if (vector := row.get(name)) is not None]
+            if there and words.shape[1]:
+                words[index] = unit(np.sum(there, axis=0))
+        share = self.config.words_share * words.any(1, keepdims=True)
+        return np.concatenate([np.sqrt(1 - share) * learned, np.sqrt(share) * words], 1).astype(np.float32)
 
 
 def batch_of(rows: Sequence[Modalities], sizes: Mapping[str, int]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -38,7 +38,7 @@ class TrackCurves:
     Attributes:
         duration_s: how long it lasts.
         rhythm: onsets, loudness, bars.
-        windows: (W, D) unit vectors of parts of the track in the space of the model.
+        windows: (W, D) parts of the track in the learned part of the space of the model.
         window_step_s: from the beginning of one part to that of the next.
     """
 
@@ -59,23 +59,33 @@ class TrackCurves:
         """Loudness smoothed over a second."""
         return _smooth(self.rhythm.energy_db, round(ENERGY_RATE))
 
+    @cached_property
+    def usual_energy_db(self) -> float:
+        """The median of its loudness."""
+        return float(np.median(self.rhythm.energy_db))
+
+    @cached_property
+    def begins_bar(self) -> Curve:
+        """Of every beat, 1 where a bar begins with it, else 0."""
+        return np.isin(self.rhythm.beats_s, self.rhythm.downbeats_s).astype(float)
+
 
 def best_moment(video: VideoFeatures, vector: Vectors, track: TrackCurves) -> Moment:
     """The best beginning in a track for a film; `reasons_of` tells why.
 
     Args:
         video: the film; cuts and motion may be missing.
-        vector: (D,) the film in the space of the model.
+        vector: (D,) the film in the learned part of the space of the model; more numbers than D are passed over.
         track: the music.
     """
     starts = candidate_starts(track, video.duration_s)
     independent = max(1.0, min(video.duration_s, len(video.motion) / MOTION_RATE) / _INDEPENDENT_S)
     parts = {
-        "cuts": min(1.0, len(video.cuts_s) / _MANY_CUTS) * _standardised(cut_fit(video.cuts_s, track, starts)[None])[0],
+        "cuts": min(1.0, len(video.cuts_s) / _MANY_CUTS) * _standardised(cut_fit(video.cuts_s, track, starts)),
         "motion": np.arctanh(0.99 * motion_fit(video.motion, track, starts)) * np.sqrt(independent),
-        "likeness": _standardised(likeness(vector, track, starts, video.duration_s)[None])[0],
-        "opening": opening(track.rhythm.energy_db, starts),
-        "bar": np.isin(starts, track.rhythm.downbeats_s).astype(float),
+        "likeness": _standardised(likeness(vector, track, starts, video.duration_s)),
+        "opening": opening(track, starts),
+        "bar": _bars(track, starts),
     }
     total = np.sum([WEIGHTS[name] * values for name, values in parts.items()], axis=0)
     best = int(np.argmax(total))
@@ -112,38 +122,52 @@ def cut_fit(cuts_s: Curve, track: TrackCurves, starts: Curve) -> Curve:
 def motion_fit(motion: Curve, track: TrackCurves, starts: Curve) -> Curve:
     """The correlation of the picture's motion with the music's loudness in each window: (K,), -1 to 1.
 
-    Both are smoothed over a second; 0 where one of them does not change, or the film is shorter than two seconds.
+    Both are smoothed over a second, and the motion is read at the times of the loudness; where the track ends, its last
+    loudness goes on. 0 where one of them does not change, or the film is shorter than two seconds.
     """
     loud = track.smooth_energy
     if len(motion) < _SHORTEST_S * MOTION_RATE or not len(loud):
         return np.zeros(len(starts))
-    times = np.arange(len(motion)) / MOTION_RATE
-    moving = _standardised(_smooth(motion, round(MOTION_RATE))[None])[0].astype(np.float32)
-    places = np.rint((starts[:, None] + times[None]) * ENERGY_RATE).astype(np.int32)
-    windows = loud.astype(np.float32)[np.minimum(places, len(loud) - 1)]
-    windows -= windows.mean(1, keepdims=True)
-    deviations = np.sqrt(np.einsum("kn,kn->k", windows, windows) / len(times))
-    together = windows @ moving / len(times)
+    moving = _standardised(_at_rate(_smooth(motion, round(MOTION_RATE)), MOTION_RATE, ENERGY_RATE))
+    count = len(moving)
+    held = np.pad(loud - loud.mean(), (0, count), mode="edge").astype(float)
+    first = np.minimum(np.rint(starts * ENERGY_RATE).astype(int), len(loud) - 1)
+    sums, squares = (np.concatenate([[0.0], np.cumsum(values)]) for values in (held, held * held))
+    means, powers = ((ends[first + count] - ends[first]) / count for ends in (sums, squares))
+    deviations = np.sqrt(np.maximum(powers - means * means, 0))
+    together = np.correlate(held, moving)[first] / count
     return np.where(deviations > 1e-3, np.clip(together / np.maximum(deviations, 1e-3), -1, 1), 0.0)
 
 
 def likeness(vector: Vectors, track: TrackCurves, starts: Curve, duration_s: float) -> Curve:
     """How alike film and window are: (K,), the mean cosine of the track's parts in it."""
-    sums = np.concatenate([[0.0], np.cumsum(track.windows @ vector)])
+    sums = np.concatenate([[0.0], np.cumsum(track.windows @ vector[: track.windows.shape[1]])])
     first = np.minimum((starts / track.window_step_s).astype(int), len(sums) - 2)
     last = np.round((starts + duration_s) / track.window_step_s).astype(int) - 2
     last = np.minimum(np.maximum(last, first + 1), len(sums) - 1)
     return (sums[last] - sums[first]) / (last - first)
 
 
-def opening(energy_db: Curve, starts: Curve) -> Curve:
+def opening(track: TrackCurves, starts: Curve) -> Curve:
     """How strong the first three seconds are against the track's median: (K,), -1 for 12 dB below, at most 0.5."""
-    count = max(1, round(OPENING_S * ENERGY_RATE))
+    energy_db, count = track.rhythm.energy_db, max(1, round(OPENING_S * ENERGY_RATE))
     sums = np.concatenate([[0.0], np.cumsum(energy_db)])
     first = np.minimum(np.round(starts * ENERGY_RATE).astype(int), len(energy_db) - 1)
     last = np.minimum(first + count, len(energy_db))
     means = (sums[last] - sums[first]) / (last - first)
-    return np.clip((means - np.median(energy_db)) / _LOUDNESS_RANGE_DB, -1, 0.5)
+    return np.clip((means - track.usual_energy_db) / _LOUDNESS_RANGE_DB, -1, 0.5)
+
+
+def _bars(track: TrackCurves, starts: Curve) -> Curve:
+    """1 where a start begins a bar, else 0; starts are the first beats, or no beats at all, see `candidate_starts`."""
+    fitting = track.begins_bar[: len(starts)]
+    return fitting if np.array_equal(track.rhythm.beats_s[: len(starts)], starts) else np.zeros(len(starts))
+
+
+def _at_rate(values: Curve, rate: float, wanted: float) -> Curve:
+    """A curve with another number of values a second."""
+    times = np.arange(max(1, round(len(values) / rate * wanted))) / wanted
+    return np.interp(times, np.arange(len(values)) / rate, values)
 
 
 def _smooth(values: Curve, width: int) -> Curve:
@@ -151,10 +175,10 @@ def _smooth(values: Curve, width: int) -> Curve:
     return np.convolve(np.pad(values, width, mode="edge"), kernel, mode="same")[width:-width]
 
 
-def _standardised(rows: Curve) -> Curve:
-    centred = rows - rows.mean(1, keepdims=True)
-    deviation = rows.std(1, keepdims=True)
-    return np.where(deviation > 1e-6, centred / np.maximum(deviation, 1e-6), 0.0)
+def _standardised(values: Curve) -> Curve:
+    centred = values - values.mean()
+    deviation = float(np.sqrt(centred @ centred / len(centred)))
+    return centred / deviation if deviation > 1e-6 else np.zeros(len(values))
 
 
 def reasons_of(video: VideoFeatures, track: TrackCurves, moment: Moment) -> tuple[str, ...]:
@@ -172,7 +196,7 @@ def reasons_of(video: VideoFeatures, track: TrackCurves, moment: Moment) -> tupl
     follows = float(motion_fit(video.motion, track, starts)[0])
     if follows > 0.25:
         told.append(f"its loudness follows the motion (correlation {follows:.2f})")
-    intro, here = (float(opening(rhythm.energy_db, np.array([at]))[0]) for at in (0.0, start_s))
+    intro, here = (float(opening(track, np.array([at]))[0]) for at in (0.0, start_s))
     if start_s > 1 and intro < -0.3 and here > intro + 0.3:
         told.append("passes over the quiet intro")
     elif here > 0.1:

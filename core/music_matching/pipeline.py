@@ -14,7 +14,7 @@ from core.errors import MediaError, ParameterError
 from core.media import checked_path, sound_tags
 from core.music_matching import reasons
 from core.music_matching.config import LayConfig, MatchConfig
-from core.music_matching.features import VideoFeatures
+from core.music_matching.features import Vectors, VideoFeatures
 from core.music_matching.laying import Music, lay
 from core.music_matching.listening import Listener, Words
 from core.music_matching.looking import Watcher
@@ -24,7 +24,7 @@ from core.music_matching.results import AddReport, LaidFilm, MatchAnswer, Moment
 from core.music_matching.rows import NO_LICENCE, Credits, StoredTrack, stored_track, track_record
 from core.music_matching.steering import Steer, steer
 from core.runtime import Progress, part_of, silent
-from core.store import EncoderVersion, Library, open_library
+from core.store import EncoderVersion, Library, Record, open_library
 from core.weights import find_manifest, weights_path
 
 WEIGHTS = "music_matching"
@@ -96,10 +96,11 @@ class MusicMatching:
         create: bool = True,
     ) -> None:
         self.config, self.model = config or MatchConfig(), model or Model.embedded()
-        dimensions = self.model.towers.config.dimensions
+        dimensions = self.model.towers.dimensions
         version = EncoderVersion("music_matching", self.model.version, dimensions)
         self.library: Library = open_library(address, "tracks", version, create=create)
         self._tracks: dict[str, StoredTrack] = {}
+        self._word_vectors: dict[str, Vectors] = {}
 
     @cached_property
     def words(self) -> Words:
@@ -143,6 +144,33 @@ class MusicMatching:
             except MediaError as error:
                 yield AddReport(str(path), "failed", error=str(error))
         progress(len(paths), len(paths), "added")
+
+    def prepare(
+        self,
+        path: Path,
+        credits: Credits,
+        progress: Progress = silent,
+        keep: Callable[[Path, str], Path] = lambda path, id: path,
+    ) -> Record | str:
+        """What is to be stored of a file, see `add_each`; or its id, when the library holds this content already.
+
+        Raises:
+            MediaError: the file cannot be listened to.
+            CancelledError: ``progress`` says so.
+        """
+        track_id = sha256_of(checked_path(path, self.config.limits))
+        if track_id in self.library:
+            return track_id
+        tags = sound_tags(path, self.config.limits)
+        title = tags.title or path.stem
+        features = self.listener.listen(path, f"{title} {path.stem}", progress)
+        facts = {
+            "title": title,
+            "licence": credits.licence or tags.licence or NO_LICENCE,
+            "credit": credits.credit or tags.artist,
+        }
+        kept = keep(path, track_id).resolve()
+        return track_record(track_id, kept, facts, features, self.model.towers)
 
     def match(self, video: Path, request: MatchRequest | None = None, progress: Progress = silent) -> MatchAnswer:
         """The tracks of the library that fit a film best, best first, each with its moment and why.
@@ -211,28 +239,20 @@ class MusicMatching:
     def tracks(self) -> list[StoredTrack]:
         """All tracks of the library; what others have added or removed meanwhile is noticed."""
         ids = self.library.ids()
-        self._tracks = {id: track for id, track in self._tracks.items() if id in ids}
-        missing = sorted(ids - set(self._tracks))
-        self._tracks |= {record.id: stored_track(record) for record in self.library.fetch(missing)} if missing else {}
-        return [self._tracks[id] for id in sorted(self._tracks)]
+        known = {id: track for id, track in self._tracks.items() if id in ids}
+        missing = sorted(ids - set(known))
+        known |= {record.id: stored_track(record) for record in self.library.fetch(missing)} if missing else {}
+        self._tracks = known  # whole at once: another job may be asking, too
+        return [known[id] for id in sorted(known)]
 
     def _add_one(
         self, path: Path, credits: Credits, progress: Progress, keep: Callable[[Path, str], Path]
     ) -> AddReport:
-        track_id = sha256_of(checked_path(path, self.config.limits))
-        if track_id in self.library:
-            return AddReport(str(path), "known", track_id)
-        tags = sound_tags(path, self.config.limits)
-        title = tags.title or path.stem
-        features = self.listener.listen(path, f"{title} {path.stem}", progress)
-        facts = {
-            "title": title,
-            "licence": credits.licence or tags.licence or NO_LICENCE,
-            "credit": credits.credit or tags.artist,
-        }
-        kept = keep(path, track_id).resolve()
-        self.library.add([track_record(track_id, kept, facts, features, self.model.towers)])
-        return AddReport(str(path), "added", track_id)
+        prepared = self.prepare(path, credits, progress, keep)
+        if isinstance(prepared, str):
+            return AddReport(str(path), "known", prepared)
+        self.library.add([prepared])
+        return AddReport(str(path), "added", prepared.id)
 
     def _known(self, path: Path) -> StoredTrack | None:
         track_id = sha256_of(checked_path(path, self.config.limits))
@@ -248,12 +268,15 @@ class MusicMatching:
         self, video: VideoFeatures, tracks: Sequence[StoredTrack], best: Sequence[int], asked: Steer
     ) -> list[tuple[str, ...]]:
         library = [track.features for track in tracks]
-        feelings, loud = reasons.moods(library, musicnn_tags("msd")), reasons.energies(library)
-        vectors = reasons.word_vectors([video.keywords, *(library[i].keywords for i in best)], self.words.encoder)
+        feelings = dict(zip(best, reasons.moods(library, best, musicnn_tags("msd")), strict=True))
+        loud = reasons.energies(library)
+        reasons.learn_words(
+            [video.keywords, *(library[i].keywords for i in best)], self.words.encoder, self._word_vectors
+        )
         told = []
         for i in best:
             parts = [
-                reasons.shared_words(video, library[i], vectors),
+                reasons.shared_words(video, library[i], self._word_vectors),
                 feelings[i],
                 reasons.tempo(library[i]),
                 loud[i],

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from core.encoders.text import TextEncoder
-from core.music_matching.features import TrackFeatures, Vectors, VideoFeatures, logits
+from core.music_matching.features import TrackFeatures, Vectors, VideoFeatures
 from core.music_matching.keywords import Keyword
 from core.music_matching.steering import across
 
@@ -18,10 +18,11 @@ _UNUSUAL = 0.8
 _NO_MOODS = frozenset({"00s", "60s", "70s", "80s", "90s", "weird", "man", "woman", "male", "female"})
 
 
-def word_vectors(parts: Iterable[Sequence[Keyword]], encoder: TextEncoder) -> dict[str, Vectors]:
-    """The vectors of all words of some keywords, each made once."""
-    words = list(dict.fromkeys(keyword.word for part in parts for keyword in part))
-    return dict(zip(words, encoder.encode(words), strict=True)) if words else {}
+def learn_words(parts: Iterable[Sequence[Keyword]], encoder: TextEncoder, known: dict[str, Vectors]) -> None:
+    """Put the vectors of all words of some keywords to those that are known; each is made once."""
+    new = list(dict.fromkeys(keyword.word for part in parts for keyword in part if keyword.word not in known))
+    if new:
+        known.update(zip(new, encoder.encode(new), strict=True))
 
 
 def shared_words(video: VideoFeatures, track: TrackFeatures, vectors: Mapping[str, Vectors]) -> str:
@@ -38,16 +39,22 @@ def shared_words(video: VideoFeatures, track: TrackFeatures, vectors: Mapping[st
     return f"shared words: {', '.join(told)}" if told else ""
 
 
-def moods(library: Sequence[TrackFeatures], names: Sequence[str], top: int = 3) -> list[str]:
-    """The tags that are most unusual of each track of a library, as a phrase each.
+def moods(library: Sequence[TrackFeatures], chosen: Sequence[int], names: Sequence[str], top: int = 3) -> list[str]:
+    """The tags that are most unusual of some tracks of a library, as a phrase each.
 
     Probabilities of moods are small, so they are compared with those of the other tracks. Of a track alone the most
     probable tags are named.
+
+    Args:
+        library: all tracks.
+        chosen: places in it of those that are asked about.
+        names: of the tags.
+        top: how many are named at most.
     """
-    table = np.stack([logits(track.tags.mean(0)) for track in library])
-    usual: Vectors = np.stack([across(column) for column in table.T], 1) if len(library) > 2 else table
+    table = np.stack([track.mood_logits for track in library])
+    usual = across(table) if len(library) > 2 else table
     told = []
-    for row in usual:
+    for row in usual[list(chosen)]:
         best = [int(i) for i in np.argsort(-row) if names[i] not in _NO_MOODS][:top]
         kept = [names[i] for i in best if len(library) <= 2 or row[i] > _UNUSUAL]
         told.append(f"mood: {', '.join(kept)}" if kept else "")
@@ -65,5 +72,5 @@ def tempo(track: TrackFeatures) -> str:
 
 def energies(library: Sequence[TrackFeatures]) -> list[str]:
     """How loud each track is against the others of its library, as a phrase each; empty where it is as most are."""
-    deviations = across(np.array([track.rhythm.energy_db.mean() for track in library], np.float32))
+    deviations = across(np.array([track.mean_energy_db for track in library], np.float32))
     return ["energetic" if d > _LOUD else "quiet" if d < _QUIET else "" for d in deviations]

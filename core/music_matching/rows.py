@@ -43,10 +43,11 @@ class Credits:
 
 
 def window_vectors(features: TrackFeatures, model: TwoTowers) -> Vectors:
-    """Unit vectors (P, D) of the parts of about `WINDOW_S` seconds that begin with each patch."""
+    """What was learned (P, D) of the parts of about `WINDOW_S` seconds that begin with each patch, without words."""
     step = features.patch_step_s
     starts = [index * step for index in range(len(features.patches))]
-    return model.embed_music([features.modalities(start, start + WINDOW_S) for start in starts])
+    vectors = model.embed_music([features.modalities(start, start + WINDOW_S) for start in starts])
+    return vectors[:, : model.config.dimensions]
 
 
 def track_record(id: str, path: Path, facts: Mapping[str, str], features: TrackFeatures, model: TwoTowers) -> Record:
@@ -77,5 +78,7 @@ def stored_track(record: Record) -> StoredTrack:
     vector = cast(Vectors, record.vector)
     features = cast(TrackFeatures, unpacked(base64.b64decode(record.attributes["features"]), TrackFeatures))
     windows = np.frombuffer(base64.b64decode(record.attributes["windows"]), np.float16).astype(np.float32)
-    curves = TrackCurves(features.duration_s, features.rhythm, windows.reshape(-1, len(vector)), features.patch_step_s)
+    curves = TrackCurves(
+        features.duration_s, features.rhythm, windows.reshape(len(features.patches), -1), features.patch_step_s
+    )
     return StoredTrack(record, features, curves, vector)

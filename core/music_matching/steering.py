@@ -85,9 +85,10 @@ def steer(
 
 
 def across(values: Vectors) -> Vectors:
-    """Values in deviations from their mean; zeros where they are all alike."""
-    deviation = float(values.std())
-    return (values - values.mean()) / deviation if deviation > 1e-6 else np.zeros_like(values)
+    """Values (N,), or every column of (N, D), in deviations from their mean; zeros where they are all alike."""
+    centred = values - values.mean(0)
+    deviations = values.std(0)
+    return np.where(deviations > 1e-6, centred / np.maximum(deviations, 1e-6), np.zeros((), values.dtype))
 
 
 def _answers(

@@ -2,7 +2,8 @@
 
 Every step draws one picture for each track, so that a track with a hundred pictures counts no more than one with three.
 The loss is symmetric InfoNCE with hard negatives over the batch; captions and titles add weak labels. The features are
-frozen, so a step takes milliseconds. It goes on from its last checkpoint after a kill.
+frozen, so a step takes milliseconds. It goes on from its last checkpoint after a kill. Of several processes each embeds
+its share of a batch, and the loss is over all of it (`core.sharing`).
 """
 
 import json
@@ -25,6 +26,7 @@ from core.music_matching.data import TrainingSet
 from core.music_matching.losses import symmetric_info_nce
 from core.music_matching.model import ModelConfig, TwoTowers, batch_of
 from core.runtime import Progress, seed_everything, silent
+from core.sharing import even, from_first, gathered, in_order, rows_of_mine, seed_of, share_gradients
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 LEAST_TRACKS = 4
@@ -113,10 +115,12 @@ class Training:
         """Draw a batch, and go one step down its loss, which is returned."""
         self.model.train()
         random = np.random.default_rng([self.config.seed, self.step])
-        torch.manual_seed(self.config.seed * 100_003 + self.step)
-        rows = np.array([random.choice(indices) for indices in self.of_track])
-        films = self.model.video(*_rows(self.video, rows))
-        tracks = self.model.music(*_rows(self.music, rows))
+        torch.manual_seed(seed_of(self.config.seed * 100_003 + self.step, self.accelerator))
+        rows = self._drawn_rows(random)
+        mine = rows_of_mine(rows, self.accelerator)
+        films = gathered(self.model.video(*_rows(self.video, mine)))
+        tracks = gathered(self.model.music(*_rows(self.music, mine)))
+        rows = in_order(rows, self.accelerator)
         nothing = torch.zeros(len(rows), len(rows), dtype=torch.bool)
         loss = symmetric_info_nce(self.model.scale * films @ tracks.T, nothing, self.config.hardness)
         if self.weak is not None and self.config.weak:
@@ -125,17 +129,24 @@ class Training:
             group["lr"] = self.config.learning_rate * _schedule(self.step / self.config.steps)
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
+        share_gradients(self.model, self.accelerator)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
         return float(loss.detach())
+
+    def _drawn_rows(self, random: np.random.Generator) -> NDArray[np.int64]:
+        """One pair of each track; without some, where several processes cannot share them equally."""
+        rows = np.array([random.choice(indices) for indices in self.of_track])
+        count = even(len(rows), self.accelerator)
+        return rows if count == len(rows) else random.permutation(rows)[:count]
 
     def _weak_loss(self, tracks: Tensor, rows: NDArray[np.int64]) -> Tensor:
         """Cross entropy between what captions and titles say and what the towers say of captioned films."""
         assert self.weak is not None
         captioned, likeness, has_words = self.weak
         there = has_words[rows]
-        drawn = torch.randperm(len(likeness))[:_WEAK_FILMS].numpy()
+        drawn = from_first(torch.randperm(len(likeness)), self.accelerator)[:_WEAK_FILMS].numpy()
         said = F.log_softmax(self.model.scale * self.model.video(*_rows(captioned, drawn)) @ tracks.T[:, there], 1)
         wanted = F.softmax(likeness[drawn][:, rows][:, there] / _WEAK_TEMPERATURE, 1)
         return -(wanted * said).sum(1).mean() + (wanted * wanted.clamp(min=1e-9).log()).sum(1).mean()

@@ -1,18 +1,14 @@
-"""The music tab: its endpoints as programs call them, and the tab as people use it in a real Chromium."""
+"""The endpoints of the music tab, as programs call them."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from playwright.sync_api import Page, expect, sync_playwright
 
 from core.media import probe
-from tests.apps.conftest import LOOPBACK, Server
-from tests.apps.visitor import FLAGS, PATIENCE_MS, SCREENSHOTS
+from tests.apps.conftest import Server
 from tests.music_matching.makers import ffmpeg_loudness, film, groove_file, spoken
 
 
@@ -77,49 +73,3 @@ def test_bad_requests_get_their_sentence(client: Client, ids: dict[str, str], no
         client.predict(handle_file(str(not_media)), 5, "", api_name="/music_matching_match")
     with pytest.raises(AppError, match="has no unknown"):
         client.predict(handle_file(str(video)), "unknown", -1, "mix", 0, 0, 0, api_name="/music_matching_lay")
-
-
-@pytest.fixture
-def page(server: Server, chromium: str) -> Iterator[Page]:
-    hosts: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1366, "height": 900})
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("request", lambda request: hosts.append(request.url.partition("//")[2].partition("/")[0]))
-        page.goto(server.url)
-        page.get_by_role("tab", name="Music").click()
-        yield page
-        browser.close()
-    assert all(not host or host.startswith(LOOPBACK) for host in hosts), hosts
-
-
-def choose_file(page: Page, label: str, path: Path) -> None:
-    zone = page.locator(".block", has_text=label).last
-    zone.locator("input[type=file]").first.set_input_files(str(path))
-    expect(zone.locator(f'a[download="{path.name}"]')).to_be_visible()
-
-
-@pytest.mark.browser
-def test_a_person_finds_previews_and_renders(page: Page, ids: dict[str, str], video: Path) -> None:
-    expect(page.locator("#music-matching-library")).to_contain_text("CityRush")
-    choose_file(page, "Film that needs music", video)
-    page.get_by_label("In words").fill("fast")
-    page.get_by_role("button", name="Find music").click()
-    cards = page.locator(".card.track")
-    expect(cards).to_have_count(2)
-    expect(cards.first).to_contain_text("CityRush")
-    expect(cards.first.locator(".wave .cuts line")).to_have_count(2)
-    page.get_by_role("button", name="Preview with CityRush").click()
-    players = page.locator("#music-matching-preview video")
-    expect(players).to_have_count(2)
-    ready: Any = "v => new Promise(done => { if (v.readyState > 1) done(true); v.onloadeddata = () => done(true);"
-    ready += " v.onerror = () => done(false); })"
-    assert all(players.nth(index).evaluate(ready) for index in range(2))
-    page.get_by_role("button", name="Use CityRush").click()
-    expect(page.locator("#music-matching-chosen")).to_contain_text("CityRush")
-    page.get_by_role("button", name="Render the film").click()
-    expect(page.locator("#music-matching-told")).to_contain_text("LUFS")
-    SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=str(SCREENSHOTS / "music.png"), full_page=True)
-    expect(page.get_by_role("button", name="Download the film")).to_be_enabled()

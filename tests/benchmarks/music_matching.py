@@ -26,6 +26,8 @@ from core.music_matching.rhythm import SAMPLE_RATE, rhythm_of
 from tests.music_matching.makers import ffmpeg_loudness
 
 PLANTED_S, CUTS = 20.0, 10
+FINE_HOP = 160
+"""Samples between two places where librosa looks for onsets: 10 ms."""
 
 
 def edited_to(wave: np.ndarray, start_s: float, seed: int) -> VideoFeatures:
@@ -36,11 +38,11 @@ def edited_to(wave: np.ndarray, start_s: float, seed: int) -> VideoFeatures:
     """
     random = np.random.default_rng(seed)
     part = wave[int(start_s * SAMPLE_RATE) : int((start_s + PLANTED_S) * SAMPLE_RATE)]
-    strength = librosa.onset.onset_strength(y=part, sr=SAMPLE_RATE, hop_length=160)
-    peaks = librosa.onset.onset_detect(onset_envelope=strength, sr=SAMPLE_RATE, hop_length=160)
+    strength = librosa.onset.onset_strength(y=part, sr=SAMPLE_RATE, hop_length=FINE_HOP)
+    peaks = librosa.onset.onset_detect(onset_envelope=strength, sr=SAMPLE_RATE, hop_length=FINE_HOP)
     strongest = sorted(peaks, key=lambda peak: -strength[peak])[: 2 * CUTS]
     chosen = random.choice(strongest, min(CUTS, len(strongest)), replace=False) if strongest else np.zeros(0)
-    cuts = np.unique(np.round(np.sort(chosen) * 160 / SAMPLE_RATE * 25) / 25)
+    cuts = np.unique(np.round(np.sort(chosen) * FINE_HOP / SAMPLE_RATE * 25) / 25)
     count = round(PLANTED_S * MOTION_RATE)
     loud = librosa.amplitude_to_db(librosa.feature.rms(y=part, hop_length=SAMPLE_RATE // 4)[0])[:count]
     motion = (loud - loud.mean()) / max(loud.std(), 1e-6) + 0.5 * random.standard_normal(len(loud))
@@ -117,7 +119,7 @@ def laying(videos: Sequence[Path], track: Path) -> str:
 
 
 def speed(files: Sequence[str], video: Path, tracks: int) -> str:
-    """Adding against playing time, in CPU seconds of one core, and ranking against looking at the film."""
+    """Adding against playing time, and ranking against looking at the film; all in CPU seconds of one core."""
     with tempfile.TemporaryDirectory() as folder:
         matching = MusicMatching(Path(folder, "library"), MatchConfig())
         matching.listener.listen(Path(files[0]), "warm")
@@ -137,17 +139,20 @@ def speed(files: Sequence[str], video: Path, tracks: int) -> str:
         known = matching.library.fetch(sorted(matching.library.ids()))
         copies = [replace(known[n % len(known)], id=f"{n:064x}") for n in range(tracks - len(known))]
         matching.library.add(copies)
-        answer = matching.match(video)
-        again = matching.rank(answer.video, MatchRequest())
+        matching.watcher.watch(video)  # the networks are loaded, and the film is in the memory of the machine
+        times = [time.process_time()]
+        seen = matching.watcher.watch(video)
+        times.append(time.process_time())
+        for _ in range(2):
+            matching.rank(seen, MatchRequest())
+            times.append(time.process_time())
+        watching, first, again = np.diff(times)
         lines = [
             ("tracks in the library", str(len(matching.library))),
-            ("looking at the film", f"{answer.watching_s:.2f} s for {answer.video.duration_s:.0f} s of {video.name}"),
-            ("ranking with moments, the library read for the first time", f"{answer.ranking_s:.3f} s"),
-            ("ranking with moments, after that", f"{again.ranking_s:.3f} s"),
-            (
-                "share of looking",
-                f"{answer.ranking_s / answer.watching_s:.3f}, then {again.ranking_s / answer.watching_s:.3f}",
-            ),
+            ("looking at the film", f"{watching:.2f} s for {seen.duration_s:.0f} s of {video.name}"),
+            ("ranking with moments, the library read for the first time", f"{first:.3f} s"),
+            ("ranking with moments, after that", f"{again:.3f} s"),
+            ("share of looking", f"{first / watching:.3f}, then {again / watching:.3f}"),
         ]
     return table + "\n\n" + _table(("ranking", ""), lines)
 

@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.music_matching.config import MatchConfig
 from core.music_matching.keywords import (
     MOST_KEYWORDS,
     Keyword,
+    imagenet_labels,
     keyword_vector,
     merged,
     said_keywords,
     seen_keywords,
     title_keywords,
 )
+from core.music_matching.listening import Words
 
 label = st.tuples(st.sampled_from(["reef", "crab", "lynx"]), st.floats(0, 1))
 
@@ -76,3 +79,29 @@ def test_no_keywords_are_no_vector_rather_than_zeros() -> None:
 def test_every_source_counts_as_much_as_another() -> None:
     together = merged([Keyword("sea", 5.0, "seen"), Keyword("sun", 5.0, "seen")], [Keyword("dog", 0.1, "said")])
     assert [keyword.weight for keyword in together] == [0.5, 0.5, 1.0]
+
+
+class Letters:
+    """A text encoder that counts letters; all words have some in common."""
+
+    name, version, dimensions = "letters", "1", 26
+
+    def encode(self, sentences: Sequence[str], role: str = "query") -> np.ndarray:
+        counts = [[sentence.lower().count(chr(97 + n)) + 2.0 for n in range(26)] for sentence in sentences]
+        return np.array([np.array(row) / np.linalg.norm(row) for row in counts], np.float32)
+
+
+def test_a_thing_surely_seen_lies_in_the_direction_of_its_word() -> None:
+    words, things = Words(MatchConfig(), Letters()), imagenet_labels()
+    place = things.index("volcano")
+    certain = np.eye(1000, dtype=np.float32)[place]
+    told = words.direction((Keyword("volcano", 1.0, "title"),))
+    assert told is not None and words.seen(certain) @ told == pytest.approx(1, abs=1e-5)
+
+
+def test_what_all_words_have_in_common_tells_nothing() -> None:
+    words = Words(MatchConfig(), Letters())
+    plain = Letters().encode(["castle", "zebra"])
+    castle, zebra = (words.direction((Keyword(word, 1.0, "title"),)) for word in ("castle", "zebra"))
+    assert castle is not None and zebra is not None and castle @ zebra < plain[0] @ plain[1] - 0.2
+    assert words.direction(()) is None

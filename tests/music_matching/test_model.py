@@ -81,3 +81,31 @@ def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
 def test_features_of_another_size_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"this model takes \(6,\)"):
         towers().embed_video([{"image": np.zeros(7, np.float32), "words": None}])
+
+
+def test_words_that_mean_the_same_bring_untrained_towers_together() -> None:
+    model, data = towers(), rows(count=6)
+    directions = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 0, 1]]
+    films = [row | {"words": way} for row, way in zip(data, directions, strict=True)]
+    tracks = [row | {"words": way} for row, way in zip(rows(1, 6), directions, strict=True)]
+    cosines = model.embed_video(films) @ model.embed_music(tracks).T
+    alike = directions @ directions.T > 0.5
+    assert model.dimensions == 12 and cosines[alike].min() > 0.9 and cosines[~alike].max() < 0.1
+
+
+def test_where_a_side_has_no_words_only_what_was_learned_counts() -> None:
+    model = towers()
+    films, tracks = rows(), [row | {"words": None} for row in rows(1)]
+    vectors = model.embed_music(tracks)
+    assert not vectors[:, 8:].any()
+    learned = model.video(*batch_of(films, SIZES)).detach().numpy() @ vectors[:, :8].T
+    order = np.argsort(learned, axis=1)
+    assert np.array_equal(np.argsort(model.embed_video(films) @ vectors.T, axis=1), order)
+
+
+def test_what_is_seen_counts_as_much_as_what_is_told() -> None:
+    sizes = {"image": 6, "seen": 4, "words": 4}
+    model = TwoTowers(ModelConfig(width=16, dimensions=8), sizes, SIZES)
+    seen, told = np.eye(4, dtype=np.float32)[:2]
+    (both,) = model.embed_video([{"image": None, "seen": seen, "words": told}])
+    assert both[8:10] == pytest.approx(np.sqrt(model.config.words_share / 2) * np.ones(2), abs=1e-6)

@@ -91,6 +91,23 @@ def test_no_cuts_and_no_motion_say_nothing() -> None:
 
 
 def test_the_opening_is_measured_against_the_median() -> None:
-    energy = np.full(100, -20, np.float32)
-    energy[:20] = -32
-    assert opening(energy, np.array([0.0, 10.0])) == pytest.approx([-1, 0], abs=0.05)
+    track = curves()
+    track.rhythm.energy_db[:] = -20
+    track.rhythm.energy_db[:20] = -32
+    assert opening(track, np.array([0.0, 10.0])) == pytest.approx([-1, 0], abs=0.05)
+
+
+@given(st.integers(0, 1000), st.floats(3, 90))
+def test_motion_and_loudness_correlate_as_numpy_says_window_by_window(seed: int, duration_s: float) -> None:
+    track, random = curves(seed=seed), np.random.default_rng(seed)
+    motion = random.random(round(duration_s * MOTION_RATE)).astype(np.float32)
+    starts = random.uniform(0, 120, 9)
+    moving = np.convolve(np.pad(motion, 4, mode="edge"), np.ones(4) / 4, mode="same")[4:-4]
+    times = np.arange(round(len(motion) / MOTION_RATE * ENERGY_RATE)) / ENERGY_RATE
+    moving = np.interp(times, np.arange(len(motion)) / MOTION_RATE, moving)
+    loud = track.smooth_energy
+    for start, told in zip(starts, motion_fit(motion, track, starts), strict=True):
+        first = min(round(start * ENERGY_RATE), len(loud) - 1)
+        window = loud[np.minimum(first + np.arange(len(times)), len(loud) - 1)]
+        expected = np.corrcoef(moving, window)[0, 1] if window.std() > 1e-3 else 0.0
+        assert told == pytest.approx(expected, abs=1e-3)

@@ -127,3 +127,21 @@ def test_a_removed_track_is_gone_and_an_unknown_id_removes_nothing(
     matching.remove([first.id])
     assert second.id in {match.id for match in matching.match(video).results}
     assert first.id not in {match.id for match in matching.match(video).results}
+
+
+def test_the_title_of_a_film_finds_the_track_that_is_called_alike(filled: MusicMatching, tmp_path: Path) -> None:
+    for title, track in (("down the stream.mp4", "SlowRiver"), ("downtown.mp4", "CityRush")):
+        best = filled.match(film(tmp_path / title, 3)).results[0]
+        assert best.title == track
+    named_alike = filled.match(film(tmp_path / "river.mp4", 3)).results[0]
+    assert any("shared words: river" in reason for reason in named_alike.reasons)
+
+
+def test_a_library_of_one_track_and_a_film_of_three_seconds(matching: MusicMatching, tmp_path: Path) -> None:
+    track, short = groove_file(tmp_path / "only.ogg", 9), film(tmp_path / "short.mp4", 3)
+    list(matching.add_each([track]))
+    (match,) = matching.match(short).results
+    begin, end = match.window_s
+    assert end - begin == pytest.approx(3, abs=0.05) and end <= 9 + 1e-6
+    laid = matching.lay(short, track, tmp_path / "out.mp4")
+    assert laid.duration_s == 3 and laid.start_s == pytest.approx(begin)

@@ -1,15 +1,24 @@
 """The recipe: twenty steps on made-up pairs fall, are the same each time, and go on after a kill."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.errors import CancelledError, ParameterError
-from core.music_matching.assessment import as_table, assess, folds_of, training_set
+from core.music_matching.assessment import (
+    OTHER_TITLES,
+    as_table,
+    assess,
+    folds_of,
+    titles_share_a_word,
+    training_set,
+)
 from core.music_matching.collecting import Material
 from core.music_matching.data import TrainingPair, TrainingSet
 from core.music_matching.features import VideoFeatures
+from core.music_matching.keywords import title_keywords
 from core.music_matching.metrics import ranks_of
 from core.music_matching.model import ModelConfig, TwoTowers
 from core.music_matching.train import CHECKPOINT, METRICS, TrainConfig, Training
@@ -107,6 +116,20 @@ def test_folds_divide_no_group_and_what_is_held_out_is_in_no_training_set() -> N
     kept = training_set(material, folds[1])
     assert set(kept.tracks) == {f"big/{n}" for n in range(7)}
     assert all(row["words"] is None for row in training_set(material, features="without titles").music)
+
+
+def test_a_film_whose_title_shares_a_word_with_its_track_goes_without_a_title_in_one_line() -> None:
+    def titled(film: str, track: str) -> TrainingPair:
+        pair = made_pair("a", track)
+        video = replace(pair.video, words=np.ones(384, np.float32), keywords=title_keywords(film))
+        return replace(pair, video=video, music=replace(pair.music, keywords=title_keywords(track)))
+
+    pairs = (titled("Castle ground", "Castle"), titled("Frozen bay", "ice"), titled("Forests", "forest-cave"))
+    assert [titles_share_a_word(pair) for pair in pairs] == [True, False, True]
+    material = Material(pairs, {}, (), None, ())
+    given = training_set(material, features=OTHER_TITLES).videos
+    assert [row["words"] is None for row in given] == [True, False, True]
+    assert all(row["words"] is not None for row in training_set(material).videos)
 
 
 def test_the_table_has_every_line_in_both_directions_and_chance_is_chance() -> None:
