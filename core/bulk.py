@@ -20,7 +20,7 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import connection, get_context
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -51,6 +51,24 @@ class Outcome(Generic[Item, Result]):
     item: Item
     result: Result | None
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does a bulk job; the fields are flags of every command that does one."""
+
+    workers: int = field(default=1, metadata={"help": "processes that share the work, 1 or more"})
+    cluster: str | None = field(
+        default=None, metadata={"help": "address of a Ray cluster that does it: auto, local, or host:port"}
+    )
+
+    @property
+    def alone(self) -> bool:
+        """Whether this process does all of it, with the networks that it has loaded already."""
+        return self.workers == 1 and self.cluster is None
+
+
+ALONE = Workers()
 
 
 def run_all(

@@ -1,5 +1,6 @@
 """One training loop for all tools: AdamW under a cosine, averaged weights, figures at checkpoints, and going on after a
-kill as if there had been none. It runs through accelerate, so one command serves a CPU, a GPU, and several.
+kill as if there had been none. It runs through accelerate, so one command serves a CPU, a GPU, and several; what each
+of several processes does is told in `core.sharing`.
 """
 
 import json
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from core.errors import ParameterError
 from core.media.whole_file import written_whole
 from core.runtime import Progress, silent
+from core.sharing import mean_of_all, seed_of, share_gradients
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 Losses = Mapping[str, Tensor]
@@ -90,7 +92,7 @@ class TrainingLoop:
             progress(self.step, self.config.steps, "training")
             self._set_rate()
             for name, loss in one_step(self.step).items():
-                sums.setdefault(name, []).append(float(loss.detach()))
+                sums.setdefault(name, []).append(mean_of_all(loss, self.accelerator))
             self._average()
             self.step += 1
             if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
@@ -104,22 +106,16 @@ class TrainingLoop:
         """Go one step of a network down a loss."""
         self.optimisers[name].zero_grad()
         self.accelerator.backward(loss)
-        self._share_gradients(self.networks[name])
+        share_gradients(self.networks[name], self.accelerator)
         torch.nn.utils.clip_grad_norm_(self.networks[name].parameters(), 1.0)
         self.optimisers[name].step()
 
-    def _share_gradients(self, network: nn.Module) -> None:
-        """The mean of all processes' gradients in each of them; nothing is to be done for one process."""
-        if self.accelerator.num_processes == 1:
-            return
-        for parameter in network.parameters():
-            if parameter.requires_grad:
-                mine = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-                parameter.grad = self.accelerator.reduce(mine, reduction="mean")
-
     def random(self, step: int) -> np.random.Generator:
-        """The random numbers of a step, the same whether or not the training was stopped before it; seeds torch too."""
-        torch.manual_seed(self.config.seed * 100_003 + step)
+        """The random numbers of a step, the same whether or not the training was stopped before it.
+
+        They are the same in all processes; torch, which is seeded too, draws others in each.
+        """
+        torch.manual_seed(seed_of(self.config.seed * 100_003 + step, self.accelerator))
         return np.random.default_rng([self.config.seed, step])
 
     def _train_mode(self, on: bool) -> None:

@@ -18,7 +18,7 @@ FLOORS = (
     {"encoders", "media", "deploy"},
     {"store", "weights"},
     {"command_line", "bulk", "jobs", "memory"},
-    {"nn", "runtime", "digest"},
+    {"nn", "runtime", "digest", "sharing"},
     {"errors"},
 )
 """From the roof down; a module imports from its own package and from lower floors only."""

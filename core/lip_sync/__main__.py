@@ -1,4 +1,4 @@
-"""``python -m core.lip_sync inspect|sync|say|voices|make|train|evaluate``."""
+"""``python -m core.lip_sync inspect|sync|sync-all|say|voices|make|train|evaluate``."""
 
 import argparse
 import sys
@@ -6,9 +6,11 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from core.bulk import Workers
 from core.command_line import Answer, add_flags, command, from_flags, progress_line, run
 from core.errors import ParameterError
 from core.lip_sync import LipSync, SyncConfig, SyncRequest
+from core.lip_sync.bulk import rows_of, sync_all
 from core.lip_sync.finish import FinishConfig
 from core.lip_sync.results import LipSyncResult
 from core.lip_sync.speaking import Voices
@@ -30,6 +32,19 @@ def inspect(arguments: argparse.Namespace) -> Answer:
 def sync(arguments: argparse.Namespace) -> Answer:
     """Let a face say a recording."""
     return _synced(arguments, arguments.speech)
+
+
+def sync_rows(arguments: argparse.Namespace) -> Answer:
+    """Let every face of a table say its recording; every bad row is named, and the rest are made all the same."""
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    rows, how = rows_of(arguments.table, arguments.out), from_flags(arguments, Workers)
+    found = {r.row: r for r in sync_all(rows, _config(arguments), how, arguments.cache, progress_line())}
+    made = [(row.out, found[row].made) for row in rows if not found[row].error]
+    return {
+        "results": [{"path": out, "status": "made" if one else "known", **(asdict(one) if one else {})}
+                    for out, one in made],
+        "errors": [{"path": row.out, "error": found[row].error} for row in rows if found[row].error],
+    }  # fmt: skip
 
 
 def say(arguments: argparse.Namespace) -> Answer:
@@ -111,6 +126,10 @@ def _show_faces(answer: Answer) -> str:
     return "\n".join(lines)
 
 
+def _show_rows(answer: Answer) -> str:
+    return "\n".join(f"{row['status']}  {row['path']}" for row in answer["results"])
+
+
 def _show_synced(answer: Answer) -> str:
     made = LipSyncResult(**{name: value for name, value in answer.items() if name not in ("results", "voice")})
     voice = f", spoken by {answer['voice']}" if "voice" in answer else ""
@@ -129,8 +148,13 @@ def parser() -> argparse.ArgumentParser:
     looking = command(commands, "inspect", inspect, _show_faces, "say which faces a film has")
     syncing = command(commands, "sync", sync, _show_synced, "let a face say a recording")
     saying = command(commands, "say", say, _show_synced, "let a face say a text")
+    many = command(commands, "sync-all", sync_rows, _show_rows, "let each face of a table say a recording")
+    many.add_argument("table", type=Path, metavar="ROWS.csv", help="columns face, speech and, where wanted, out")
+    many.add_argument("--out", type=Path, required=True, help="folder for the films; those that are there are kept")
+    add_flags(many, Workers)
     for one in (looking, syncing, saying):
         one.add_argument("face", type=Path, metavar="FACE", help="a film, an animation or a picture")
+    for one in (looking, syncing, saying, many):
         one.add_argument("--cache", type=Path, help="folder for what may be used again")
         for config in (SyncConfig, FinishConfig, FollowConfig):
             add_flags(one, config)

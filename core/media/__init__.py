@@ -2,12 +2,21 @@
 
 Reading: `probe`, `VideoReader`, `read_audio`, `stream_audio`. Writing: `write_video`, `rewrite_video`,
 `write_audio`, `replace_soundtrack`, `write_preview`. Loudness: `measure_loudness`, `limited`. Collections:
-`video_files`, `sound_files`, `local_file`. Looking: `thumbnail`, `contact_sheet`, `jpeg`, `shot_boundaries`. What may
-be opened is set by `MediaLimits`; whatever is wrong with a file is said by a `core.errors.MediaError`.
+`all_files`, `video_files`, `sound_files`, `local_file`. Looking: `thumbnail`, `contact_sheet`, `jpeg`,
+`shot_boundaries`. What may be opened is set by `MediaLimits`; whatever is wrong with a file is said by a
+`core.errors.MediaError`.
 """
 
 from core.media.audio import AudioClip, AudioRequest, read_audio, stream_audio, write_audio
-from core.media.collection import SOUND_SUFFIXES, VIDEO_SUFFIXES, local_file, sound_files, video_files
+from core.media.collection import (
+    SOUND_SUFFIXES,
+    VIDEO_SUFFIXES,
+    all_files,
+    limits_of_local,
+    local_file,
+    sound_files,
+    video_files,
+)
 from core.media.info import AudioInfo, MediaInfo
 from core.media.limits import MediaLimits, checked_path, limits_from_environment
 from core.media.loudness import Loudness, limited, measure_loudness
@@ -40,12 +49,14 @@ __all__ = [
     "SoundTags",
     "Timeline",
     "VideoReader",
+    "all_files",
     "browser_playable",
     "checked_path",
     "contact_sheet",
     "jpeg",
     "limited",
     "limits_from_environment",
+    "limits_of_local",
     "local_file",
     "measure_loudness",
     "missing_bytes",

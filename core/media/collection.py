@@ -2,13 +2,14 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
 
-from core.errors import MediaLimitError, MediaOpenError
+from core.errors import MediaError, MediaLimitError, MediaOpenError
 from core.media.limits import DEFAULT_LIMITS, MediaLimits, checked_path
 from core.store.address import storage_options
 
@@ -55,6 +56,36 @@ def sound_files(address: str, limits: MediaLimits = DEFAULT_LIMITS) -> list[str]
     if not files:
         raise MediaOpenError(f"{address} holds no music; give a folder or prefix with files such as .mp3 or .ogg.")
     return files
+
+
+def all_files(
+    addresses: Sequence[str],
+    limits: MediaLimits = DEFAULT_LIMITS,
+    listing: Callable[[str, MediaLimits], list[str]] = video_files,
+) -> tuple[list[str], list[dict[str, str]]]:
+    """The files below folders and prefixes, and single files as they are, so that what is wrong is said of each later.
+
+    Args:
+        addresses: files, folders, or ``s3://bucket/prefix``.
+        limits: see `video_files`.
+        listing: what lists a folder: `video_files` or `sound_files`.
+
+    Returns:
+        The addresses, and for each folder or prefix that cannot be listed its ``path`` and ``error``.
+    """
+    found: list[str] = []
+    errors: list[dict[str, str]] = []
+    for address in addresses:
+        try:
+            found += listing(address, limits) if Path(address).is_dir() or "://" in address else [address]
+        except MediaError as error:
+            errors.append({"path": address, "error": str(error)})
+    return found, errors
+
+
+def limits_of_local(address: str, limits: MediaLimits) -> MediaLimits:
+    """What bounds the file that `local_file` gives of an address: a download lies outside the allowed folders."""
+    return replace(limits, allowed_roots=()) if _is_remote(address) else limits
 
 
 @contextmanager

@@ -6,25 +6,30 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from core.bulk import Workers
 from core.command_line import Answer, add_flags, command, from_flags, progress_line, run
-from core.media import video_files
+from core.media import all_files, video_files
 from core.video_quality import QualityConfig, VideoQuality, making
+from core.video_quality.bulk import score_all
 from core.video_quality.composing import ComposeConfig, compose
 from core.video_quality.data import LadderConfig, build
 from core.video_quality.evaluation import as_table, assess
 from core.video_quality.results import as_row
 from core.video_quality.selection import SelectionConfig, select_teachers
-from core.video_quality.student import QualityScorer
 from core.video_quality.train import Run, TrainConfig
 from core.weights.plan import plan_before_loading
 
 
 def score(arguments: argparse.Namespace) -> Answer:
-    """Score files; every bad one is named, and the rest are scored all the same."""
-    reports = list(_open(arguments).score_each(arguments.videos, progress_line()))
+    """Score files, folders and buckets; every bad file is named, and the rest are scored all the same."""
+    config = from_flags(arguments, QualityConfig)
+    addresses, errors = all_files(arguments.videos, config.limits)
+    found = score_all(config, addresses, from_flags(arguments, Workers), progress_line())
+    places = {address: place for place, address in enumerate(addresses)}
+    reports = sorted(found, key=lambda report: places[report.path])
     return {
         "results": [as_row(report.score) for report in reports if report.score],
-        "errors": [{"path": report.path, "error": report.error} for report in reports if report.error],
+        "errors": errors + [{"path": report.path, "error": report.error} for report in reports if report.error],
     }
 
 
@@ -56,8 +61,9 @@ def select(arguments: argparse.Namespace) -> Answer:
 def evaluate(arguments: argparse.Namespace) -> Answer:
     """Make ladders of the films of folders, and measure how well student, BRISQUE and NIQE agree with the labels."""
     clips, config = arguments.cache / "clips", from_flags(arguments, LadderConfig)
-    left_out = build(_films(arguments.folders), config, clips, progress_line())
-    rows = assess(clips, QualityScorer(arguments.model), progress_line())
+    how = from_flags(arguments, Workers)
+    left_out = build(_films(arguments.folders), config, clips, progress_line(), how)
+    rows = assess(clips, arguments.model, progress_line(), how)
     return {"results": [{"id": row.ladder, **asdict(row)} for row in rows], "left_out": left_out,
             "table": as_table(rows)}  # fmt: skip
 
@@ -113,7 +119,8 @@ def parser() -> argparse.ArgumentParser:
 
 def _scoring_commands(commands: argparse._SubParsersAction) -> None:
     scoring = command(commands, "score", score, _show_scores, "score videos from 1 to 5")
-    scoring.add_argument("videos", type=Path, nargs="+", metavar="VIDEO")
+    scoring.add_argument("videos", nargs="+", metavar="VIDEO", help="files, folders, or s3://bucket/prefix")
+    add_flags(scoring, Workers)
     comparing = command(commands, "compare", compare, _show_comparison, "compare two versions of a video")
     comparing.add_argument("first", type=Path, metavar="A")
     comparing.add_argument("second", type=Path, metavar="B")
@@ -140,6 +147,7 @@ def _training_commands(commands: argparse._SubParsersAction) -> None:
     measuring.add_argument("folders", nargs="+", metavar="FOLDER")
     measuring.add_argument("--cache", type=Path, required=True, help="folder for the clips that are made")
     measuring.add_argument("--model", type=Path, help="weights of a student (default: the profile's own)")
+    add_flags(measuring, Workers)
     for one in (training, selecting, measuring):
         add_flags(one, LadderConfig)
 

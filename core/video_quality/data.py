@@ -7,7 +7,7 @@ stopped goes on where it was.
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.bulk import ALONE, Workers, run_all
 from core.errors import MediaError, check_ranges
 from core.media.whole_file import written_whole
 from core.runtime import Progress, part_of, silent
@@ -84,19 +85,41 @@ def read_rungs(made: Mapping[str, NDArray[Any]]) -> list[Rung]:
     return [Rung(**{**row, "faults": tuple(row["faults"])}) for row in json.loads(str(made["rungs"]))]
 
 
-def build(films: Sequence[Path], config: LadderConfig, folder: Path, progress: Progress = silent) -> list[str]:
+@dataclass(frozen=True)
+class BuildJob:
+    """What a worker does: it takes a film and makes its clips that are not in the folder yet."""
+
+    config: LadderConfig
+    folder: Path
+
+    def __call__(self) -> Callable[[Path], None]:
+        """There is nothing to load."""
+        return lambda film: _build_film(film, self.config, self.folder, silent)
+
+
+def build(
+    films: Sequence[Path],
+    config: LadderConfig,
+    folder: Path,
+    progress: Progress = silent,
+    how: Workers = ALONE,
+) -> list[str]:
     """Make the clips of films that are not there yet; films that cannot be used are named, and the rest are done.
 
     Args:
         films: clean films; names must differ.
         config: what to make.
         folder: where the files go, one npz a clip.
-        progress: told of every clip.
+        progress: told of every clip; of every film where several workers make them.
+        how: how many workers, which all reach the films and the folder.
 
     Returns:
         A sentence for each film that was left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if not how.alone:
+        outcomes = run_all(BuildJob(config, folder), films, progress, how.workers, how.cluster)
+        return [outcome.error for outcome in sorted(outcomes, key=lambda outcome: outcome.index) if outcome.error]
     left_out = []
     for number, film in enumerate(films):
         try:

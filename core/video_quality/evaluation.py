@@ -1,14 +1,17 @@
 """How well scores agree with the labels of clips, ladder by ladder, and whether they fall down every ladder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.bulk import ALONE, Workers, run_all
 from core.encoders.natural_scenes import NIQE_LEAST_SIDE_PX, brisque, niqe
+from core.errors import MediaError
 from core.runtime import Progress, silent
 from core.video_quality.data import Rung, read_rungs
 from core.video_quality.distortions import LADDERS
@@ -18,6 +21,8 @@ from core.video_quality.sampling import Window
 from core.video_quality.student import QualityScorer
 
 Scores = NDArray[np.floating]
+Judged = tuple[list[Rung], dict[str, list[float]]]
+"""What the clips of a file are, and a score for each by method."""
 STUDENT, PEERS = "student", ("BRISQUE", "NIQE")
 WORST_NIQE = 20.0
 ALL = "all"
@@ -74,28 +79,63 @@ def as_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def assess(clips: Path, scorer: QualityScorer, progress: Progress = silent) -> list[Row]:
+@dataclass(frozen=True)
+class JudgeJob:
+    """What a worker does: it takes a file of clips, and gives what each is and the scores of all methods.
+
+    Attributes:
+        model: weights of a student; the profile's own when None.
+    """
+
+    model: Path | None
+
+    def __call__(self) -> Callable[[Path], Judged]:
+        """Load the student."""
+        return partial(_judged, QualityScorer(self.model))
+
+
+def assess(clips: Path, model: Path | None = None, progress: Progress = silent, how: Workers = ALONE) -> list[Row]:
     """The rows of the student, BRISQUE and NIQE on all clips of a folder that `core.video_quality.data.build` made.
 
     BRISQUE and NIQE, of which less is better, count negated: the mean over the two pictures in the middle of a clip's
     halves, at full size. A picture too small for NIQE counts as the worst.
+
+    Args:
+        clips: the folder.
+        model: weights of a student; the profile's own when None.
+        progress: told of every file.
+        how: how many workers, which all reach the folder; the rows are the same however many there are.
+
+    Raises:
+        WeightsError: the student's weights are missing or wrong.
+        MediaError: a file ended the workers that were to judge it.
     """
+    files = sorted(clips.glob("*.npz"))
+    outcomes = sorted(run_all(JudgeJob(model), files, progress, how.workers, how.cluster), key=lambda told: told.index)
     rungs: list[Rung] = []
     found: dict[str, list[float]] = {name: [] for name in (STUDENT, *PEERS)}
-    files = sorted(clips.glob("*.npz"))
-    for number, file in enumerate(files):
-        progress(number, len(files), file.stem)
-        with np.load(file) as made:
-            rungs += read_rungs(made)
-            views, course, pictures = made["views"], made["course"], made["pictures"]
-        for seconds in zip(views, course, strict=True):
-            windows = [Window(Fraction(n), *parts) for n, parts in enumerate(zip(*seconds, strict=True))]
-            found[STUDENT].append(mean_of(scorer.judge(scorer.describe(windows).mean(0)).distribution))
-        for pair in pictures:
-            large = min(pair.shape[1:3]) >= NIQE_LEAST_SIDE_PX
-            found["BRISQUE"].append(-float(np.mean([brisque(picture) for picture in pair])))
-            found["NIQE"].append(-float(np.mean([niqe(picture) for picture in pair])) if large else -WORST_NIQE)
+    for outcome in outcomes:
+        if outcome.result is None:
+            raise MediaError(outcome.error)
+        rungs += outcome.result[0]
+        for name, scores in outcome.result[1].items():
+            found[name] += scores
     return evaluate(rungs, {name: np.array(values) for name, values in found.items()})
+
+
+def _judged(scorer: QualityScorer, file: Path) -> Judged:
+    found: dict[str, list[float]] = {name: [] for name in (STUDENT, *PEERS)}
+    with np.load(file) as made:
+        rungs = read_rungs(made)
+        views, course, pictures = made["views"], made["course"], made["pictures"]
+    for seconds in zip(views, course, strict=True):
+        windows = [Window(Fraction(n), *parts) for n, parts in enumerate(zip(*seconds, strict=True))]
+        found[STUDENT].append(mean_of(scorer.judge(scorer.describe(windows).mean(0)).distribution))
+    for pair in pictures:
+        large = min(pair.shape[1:3]) >= NIQE_LEAST_SIDE_PX
+        found["BRISQUE"].append(-float(np.mean([brisque(picture) for picture in pair])))
+        found["NIQE"].append(-float(np.mean([niqe(picture) for picture in pair])) if large else -WORST_NIQE)
+    return rungs, found
 
 
 def ladders_of(rungs: Sequence[Rung], scores: Scores) -> list[tuple[list[float], list[float]]]:

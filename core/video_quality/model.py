@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.encoders.efficientnet_lite import EfficientNetLite
+from core.sharing import SharedBatchNorm2d
 from core.video_quality.results import FAULTS
 from core.video_quality.sampling import COURSE
 
@@ -182,5 +183,5 @@ def _branch(channels: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for index, pair in enumerate(itertools.pairwise(channels)):
         stride = 2 if index == 0 else 1
-        layers += [nn.Conv2d(*pair, 3, stride, padding=1, bias=False), nn.BatchNorm2d(pair[1]), nn.ReLU()]
+        layers += [nn.Conv2d(*pair, 3, stride, padding=1, bias=False), SharedBatchNorm2d(pair[1]), nn.ReLU()]
     return nn.Sequential(*layers)

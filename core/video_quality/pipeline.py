@@ -4,7 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ClipTooShortError, MediaError
-from core.media import VideoReader, jpeg
+from core.media import VideoReader, jpeg, limits_of_local, local_file
 from core.runtime import Progress, part_of, silent
 from core.video_quality.config import QualityConfig
 from core.video_quality.findings import faults_of, worst_seconds
@@ -120,18 +120,24 @@ class VideoQuality:
             seconds_taken=time.perf_counter() - started,
         )
 
-    def score_each(self, paths: Sequence[Path], progress: Progress = silent) -> Iterator[ScoreReport]:
-        """Score files one by one; a bad file does not stop the rest.
+    def score_each(self, paths: Sequence[str | Path], progress: Progress = silent) -> Iterator[ScoreReport]:
+        """Score files, or objects of a bucket, one by one; a bad one does not stop the rest.
 
         Raises:
             CancelledError: ``progress`` says so.
         """
         for index, path in enumerate(paths):
             try:
-                yield ScoreReport(str(path), self.score(path, part_of(progress, index, len(paths))))
+                yield ScoreReport(str(path), self._score_at(str(path), part_of(progress, index, len(paths))))
             except MediaError as error:
                 yield ScoreReport(str(path), error=str(error))
         progress(len(paths), len(paths), "scored")
+
+    def _score_at(self, address: str, progress: Progress) -> QualityScore:
+        with local_file(address, self.config.limits) as path:
+            limits = limits_of_local(address, self.config.limits)
+            here = VideoQuality(self.scorer, replace(self.config, limits=limits))
+            return replace(here.score(path, progress), path=address)
 
     def compare(self, first: Path, second: Path, progress: Progress = silent) -> Comparison:
         """Score two versions of a video.

@@ -1,7 +1,8 @@
 """Training: teacher and student together, a library model further, and the two networks of our own.
 
 One loop serves all: batches of clips, the loss of METHODS 5, AdamW under a cosine, the epoch that ranks the held-out
-films best is kept. It runs through accelerate and goes on from its last checkpoint after a kill.
+films best is kept. It runs through accelerate and goes on from its last checkpoint after a kill; several processes
+share each batch (`core.sharing`).
 """
 
 import json
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from core.errors import ParameterError, check_ranges
 from core.media.whole_file import written_whole
 from core.runtime import Progress, placement, seed_everything, silent
+from core.sharing import even, mean_of_all, rows_of_mine, seed_of, share_gradients
 from core.video_quality.data import Rung
 from core.video_quality.distortions import LADDERS
 from core.video_quality.library import LibraryModel
@@ -124,17 +126,18 @@ class Training:
 
     def _step(self, step: Step, rows: NDArray[np.int64]) -> float:
         self.module.train()
-        loss = step(rows)
+        loss = step(rows_of_mine(rows, self.accelerator))
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
+        share_gradients(self.module, self.accelerator)
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
         self.optimiser.step()
-        return float(loss.detach())
+        return mean_of_all(loss, self.accelerator)
 
     def _batches(self, clips: int) -> Iterator[NDArray[np.int64]]:
-        torch.manual_seed(self.config.seed * 10_007 + self.epoch)
+        torch.manual_seed(seed_of(self.config.seed * 10_007 + self.epoch, self.accelerator))
         order = np.random.default_rng([self.config.seed, self.epoch]).permutation(clips)
-        size = min(self.config.batch, clips)
+        size = even(min(self.config.batch, clips), self.accelerator)
         for start in range(0, clips - size + 1, size):
             yield order[start : start + size]
 
@@ -145,6 +148,8 @@ class Training:
             group["lr"] = self.config.learning_rate * max(share, 0.005)
 
     def _keep(self, row: dict[str, float]) -> None:
+        if not self.accelerator.is_main_process:
+            return
         with (self.folder / METRICS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
         state = {

@@ -3,20 +3,21 @@
 import argparse
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
+from core.bulk import Workers
 from core.command_line import Answer, add_flags, command, from_flags, progress_line, run
 from core.encoders.image import image_encoder
 from core.encoders.sequence import NetworkConfig
-from core.errors import MediaError
-from core.media import video_files
+from core.media import all_files, video_files
 from core.runtime import current_profile
 from core.video_search import SearchConfig, SearchRequest, SimilarVideo, VideoSearch
 from core.video_search.assessment import as_table, assess
-from core.video_search.bulk import Workers, add_all
+from core.video_search.bulk import add_all
 from core.video_search.data import SequenceConfig
 from core.video_search.fine_tuning import fine_tune
-from core.video_search.pipeline import ENCODERS, load_descriptor
+from core.video_search.pipeline import ENCODERS, load_model
 from core.video_search.train import TrainConfig
 from core.video_search.tuning import Recipe, tune
 from core.weights.plan import plan_before_loading
@@ -25,14 +26,8 @@ from core.weights.plan import plan_before_loading
 def add(arguments: argparse.Namespace) -> Answer:
     """Add files, folders and buckets; every bad file is named, and the rest are added all the same."""
     search = _open(arguments, create=True)
-    addresses, errors = [], []
-    for address in arguments.videos:
-        try:
-            addresses += _files(address, search.config)
-        except MediaError as error:
-            errors.append({"path": address, "error": str(error)})
-    workers = Workers(arguments.workers, arguments.cluster)
-    reports = list(add_all(search, addresses, workers, arguments.tag, progress_line()))
+    addresses, errors = all_files(arguments.videos, search.config.limits)
+    reports = list(add_all(search, addresses, from_flags(arguments, Workers), arguments.tag, progress_line()))
     return {
         "results": [{"path": r.path, "id": r.id, "status": r.status} for r in reports if r.status != "failed"],
         "errors": errors + [{"path": r.path, "error": r.error} for r in reports if r.status == "failed"],
@@ -93,10 +88,9 @@ def fine_tune_library(arguments: argparse.Namespace) -> Answer:
 
 def evaluate(arguments: argparse.Namespace) -> Answer:
     """Make copies of the films of a folder and measure how well they find their originals."""
-    encoder = image_encoder(ENCODERS[current_profile()])
     films = [Path(file) for file in video_files(arguments.folder)]
-    model = encoder, load_descriptor(encoder, from_flags(arguments, SearchConfig), arguments.model)
-    scores = assess(films, model, arguments.cache, progress_line())
+    load = partial(load_model, from_flags(arguments, SearchConfig), arguments.model)
+    scores = assess(films, load, arguments.cache, progress_line(), from_flags(arguments, Workers))
     return {"results": [{"id": row.transform, **asdict(row)} for row in scores], "table": as_table(scores)}
 
 
@@ -106,11 +100,6 @@ def _open(arguments: argparse.Namespace, create: bool = False) -> VideoSearch:
 
 def _request(arguments: argparse.Namespace) -> SearchRequest:
     return SearchRequest(arguments.top, tuple(arguments.tag), arguments.mode)
-
-
-def _files(address: str, config: SearchConfig) -> list[str]:
-    """The films of a folder or a bucket; a single file as it is, so that what is wrong with it is said of it."""
-    return video_files(address, config.limits) if Path(address).is_dir() or "://" in address else [address]
 
 
 def _show_found(answer: Answer) -> str:
@@ -142,8 +131,6 @@ def _library_commands(commands: argparse._SubParsersAction) -> None:
     adding = command(commands, "add", add, _show_rows, "add videos to a library")
     adding.add_argument("library", help="folder or object-storage address of the library")
     adding.add_argument("videos", nargs="+", metavar="VIDEO", help="files, folders, or s3://bucket/prefix")
-    adding.add_argument("--workers", type=int, default=1, help="processes that describe videos (default: 1)")
-    adding.add_argument("--cluster", help="address of a Ray cluster that does it: auto, local, or host:port")
     listing = command(commands, "list", list_videos, _show_rows, "list the videos of a library")
     listing.add_argument("library")
     removing = command(commands, "remove", remove, _show_rows, "remove videos from a library")
@@ -154,7 +141,8 @@ def _library_commands(commands: argparse._SubParsersAction) -> None:
     marking.add_argument("video_id", metavar="VIDEO_ID")
     marking.add_argument("other_id", metavar="OTHER_ID")
     marking.add_argument("--undo", action="store_true", help="take the mark back")
-    add_flags(adding, SearchConfig)
+    for config in (SearchConfig, Workers):
+        add_flags(adding, config)
 
 
 def _search_commands(commands: argparse._SubParsersAction) -> None:
@@ -186,7 +174,8 @@ def _training_commands(commands: argparse._SubParsersAction) -> None:
     measuring.add_argument("folder", help="folder or bucket of films")
     measuring.add_argument("--model", default="", help="name of a fine-tuned model (default: the profile's own)")
     measuring.add_argument("--cache", type=Path, required=True, help="folder for the copies that are made")
-    add_flags(measuring, SearchConfig)
+    for config in (SearchConfig, Workers):
+        add_flags(measuring, config)
 
 
 if __name__ == "__main__":

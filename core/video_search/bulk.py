@@ -5,7 +5,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 
-from core.bulk import run_all
+from core.bulk import Workers, run_all
 from core.media import local_file
 from core.runtime import Progress, silent
 from core.store import Record
@@ -14,15 +14,6 @@ from core.video_search.pipeline import AddReport, VideoSearch
 from core.video_search.rows import VideoDescription
 
 Prepared = tuple[Record, VideoDescription] | str
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Who does the work."""
-
-    count: int = 1
-    cluster: str | None = None
-    """None: this machine; otherwise the address of a Ray cluster, as of `core.bulk.run_all`."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +67,8 @@ def add_all(
         ParameterError: there is no such cluster, or Ray is not installed.
     """
     search.follow_the_library()
-    alone = workers.count == 1 and workers.cluster is None  # then the networks that are loaded already serve
-    job = partial(preparing, search) if alone else DescribeJob(search.library.address, search.config)
-    for outcome in run_all(job, addresses, progress, workers.count, workers.cluster):
+    job = partial(preparing, search) if workers.alone else DescribeJob(search.library.address, search.config)
+    for outcome in run_all(job, addresses, progress, workers.workers, workers.cluster):
         if outcome.result is None:
             yield AddReport(outcome.item, "failed", error=outcome.error)
         elif isinstance(outcome.result, str):

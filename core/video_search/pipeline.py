@@ -355,6 +355,16 @@ def load_descriptor(encoder: ImageEncoder, config: SearchConfig, model: str = ""
     return MeanDescriptor(encoder)
 
 
+def load_model(config: SearchConfig, model: str = "") -> tuple[ImageEncoder, Descriptor]:
+    """The profile's image encoder, and the model that `load_descriptor` gives for it.
+
+    Raises:
+        WeightsError: see `load_descriptor`.
+    """
+    encoder = image_encoder(ENCODERS[current_profile()])
+    return encoder, load_descriptor(encoder, config, model)
+
+
 def _why(video: SimilarVideo, query: Record) -> str:
     likeness = "The same topic" if video.relation else "The nearest there is"
     told = f"{likeness}: {video.score:+.2f} against what unrelated films reach"

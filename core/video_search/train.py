@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as distributed
 import torch.nn.functional as F
 from accelerate import Accelerator
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from core.encoders.sequence import SequenceEncoder
 from core.errors import ParameterError, check_ranges
 from core.media.whole_file import written_whole
 from core.runtime import Progress, placement, seed_everything, silent
+from core.sharing import even, gathered, rows_of_mine
 from core.video_search.data import DrawnFilms, padded
 from core.video_search.losses import barlow_twins_loss
 from core.video_search.metrics import micro_average_precision, recall_at_k
@@ -123,7 +123,8 @@ class Training:
         self.network.train()
         random = np.random.default_rng([self.config.seed, self.epoch])
         torch.manual_seed(hash((self.config.seed, self.epoch, self.accelerator.process_index)) % 2**32)
-        batches = epoch_batches(len(self.films), self.films.shape[1], self.config.batch, random)
+        size = even(min(self.config.batch, len(self.films)), self.accelerator)
+        batches = epoch_batches(len(self.films), self.films.shape[1], size, random)
         total = 0.0
         for done, indices in enumerate(batches):
             progress(self.epoch * len(batches) + done, self.config.epochs * len(batches), f"epoch {self.epoch + 1}")
@@ -136,10 +137,8 @@ class Training:
     def _step(self, indices: NDArray[np.int64], random: np.random.Generator) -> float:
         """One step on two different draws of each film of a batch, of which every process takes its part."""
         draws = np.array([random.choice(self.films.shape[1], 2, replace=False) for _ in indices])
-        mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
-        first, second = (
-            self.films[indices[mine], draws[mine, view]].float().to(self.accelerator.device) for view in (0, 1)
-        )
+        films, drawn = (rows_of_mine(of_all, self.accelerator) for of_all in (indices, draws))
+        first, second = (self.films[films, drawn[:, view]].float().to(self.accelerator.device) for view in (0, 1))
         with placement().autocast():
             z1, z2 = self.network(first), self.network(second)
         loss = barlow_twins_loss(gathered(z1.float()), gathered(z2.float()))
@@ -234,15 +233,6 @@ def epoch_batches(films: int, draws: int, batch: int, random: np.random.Generato
         order = random.permutation(films)
         batches += [order[start : start + size] for start in range(0, films - size + 1, size)]
     return batches
-
-
-def gathered(z: Tensor) -> Tensor:
-    """The rows of all processes, (B · processes, D); gradients flow back to the process that a row is from."""
-    if not distributed.is_initialized():
-        return z
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(z))
 
 
 @torch.no_grad()

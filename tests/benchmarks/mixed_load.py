@@ -1,14 +1,17 @@
 """Many clients at once, each asking for something else: is anything lost, crossed or unbounded; how long is the wait?
 
     python -m tests.benchmarks.mixed_load [--minutes 2] [--clients 20] [--jobs 2] [--max-waiting 20]
+                                          [--most-memory-mb 8192] [--most-disk-mb 4096]
 
-Starts the app on loopback with folders of its own, lets the clients call the tools' endpoints in turn with small made
-clips, one call at a time each, and prints Markdown tables. Every client has two clips of its own, told from all others
-by their names and by what is in them. Checked are:
+Starts the app on loopback with folders of its own, lets the clients call the endpoints of all tools with a tab in turn
+with small made clips, one call at a time each, and prints Markdown tables. Every client has two clips, a piece of music
+and a face of its own, told from all others by their names and by what is in them. Checked are:
 
 - crossed: an answer names another client's clip, or a clip's score or id is not what it was the first time;
 - lost: a job that was answered, or whose client went away at once, is not there when its id is asked for;
-- unstated: an error other than a limit's own sentence.
+- unstated: an error other than a limit's own sentence;
+- unbounded: more memory or disk than was allowed for. What is made for a request is kept for hours, so the disk that is
+  needed grows with the length of the run.
 
 The exit status is 1 if there is one of these. Waits and runs are those of the register; memory and disk are read every
 two seconds, the disk being that of the output folder and of the uploads.
@@ -31,8 +34,12 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from gradio_client.utils import QueueError
 
+from core.media import probe
 from tests.apps.served import PATIENCE_S, Served
+from tests.apps.test_lip_sync import ASSETS
+from tests.apps.test_lip_sync import film as talking_head
 from tests.factories import moving_clip
+from tests.music_matching.makers import groove_file
 
 LIMITS = ("which is the limit here", "Queue is full", "Too many", "takes no new jobs")
 WATCH_S = 2.0
@@ -60,16 +67,34 @@ class Tally:
     disk: list[float] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Luggage:
+    """What a client brings, all of it like no other client's.
+
+    Attributes:
+        clips: two films.
+        track: a piece of music.
+        face: a film of a head, 3 to 7 pictures at 10 a second.
+    """
+
+    clips: list[Path]
+    track: Path
+    face: Path
+
+
 class Visitor:
     """One client, which asks for one thing after another."""
 
-    def __init__(self, number: int, server: Served, tally: Tally, clips: list[Path]) -> None:
-        self.name, self.server, self.tally, self.clips = f"client{number:02}", server, tally, clips
+    def __init__(self, number: int, server: Served, tally: Tally, luggage: Luggage) -> None:
+        self.name, self.server, self.tally = f"client{number:02}", server, tally
+        self.clips, self.track, self.face = luggage.clips, luggage.track, luggage.face
         self.client: Client = server.client()
         self.known: dict[str, Any] = {}
-        self.calls: list[Callable[[], None]] = [self.add, self.score, self.find, self.listing, self.compare,
-                                                self.recommend, self.speak, self.go_away]  # fmt: skip
-        self.calls = self.calls[number % 3 :] + self.calls[: number % 3]
+        self.calls: list[Callable[[], None]] = [self.add, self.score, self.hear, self.render, self.find, self.listing,
+                                                self.compare, self.match, self.recommend, self.speak, self.lay,
+                                                self.inspect, self.go_away]  # fmt: skip
+        first = number % len(self.calls)
+        self.calls = self.calls[first:] + self.calls[:first]
 
     def run(self, until_s: float) -> None:
         """Call by call, until it is late enough."""
@@ -88,9 +113,9 @@ class Visitor:
             else:
                 self.tally.faults.append(f"unstated: {self.name} {call.__name__}: {error!r}")
 
-    def ask(self, endpoint: str, *inputs: Any) -> Any:
+    def ask(self, endpoint: str, *inputs: Any, **named: Any) -> Any:
         """The answer of a job, after the same was fetched once more by its id."""
-        submitted = self.client.submit(*inputs, api_name=f"/{endpoint}")
+        submitted = self.client.submit(*inputs, api_name=f"/{endpoint}", **named)
         answer = submitted.result()
         self.again(submitted.communicator.event_id, answer)
         return answer
@@ -132,6 +157,34 @@ class Visitor:
     def speak(self) -> None:
         answer = self.ask("lip_sync_speak", f"I am {self.name}.", "en", "", 160, 50)
         self.same("speech", answer["duration_s"])
+
+    def inspect(self) -> None:
+        answer = self.ask("lip_sync_inspect", handle_file(str(self.face)))
+        self.same("title of the face", answer["title"])
+        self.same("pictures of the face", answer["frame_count"])
+
+    def render(self) -> None:
+        inputs = {"face": handle_file(str(self.face)), "speech": handle_file(str(ASSETS / "sample_en.wav"))}
+        answer = self.ask("lip_sync_sync", consent=True, seconds=float(probe(self.face).duration_s), **inputs)
+        self.same("title of the render", answer["title"])
+        self.same("pictures of the render", (answer["frame_count"], answer["frames_changed"]))
+
+    def hear(self) -> None:
+        answer = self.ask("music_matching_add", [handle_file(str(self.track))], "CC0", self.name)
+        self.same("added track", [row["file"] for row in answer["results"]])
+        self.same("track", answer["results"][0]["id"])
+
+    def match(self) -> None:
+        """All tracks are everybody's, so only the film is told from those of others."""
+        answer = self.ask("music_matching_match", handle_file(str(self.clips[0])), 2, "")
+        self.same("title of the film", answer["query"]["title"])
+
+    def lay(self) -> None:
+        if "track" in self.known:
+            film, track = handle_file(str(self.clips[1])), self.known["track"]
+            answer = self.ask("music_matching_lay", film, track, 0, "replace", 0, -12, 0.5)
+            self.same("track", answer["track_id"])
+            self.same("laid film", Path(answer["file"]).name)
 
     def listing(self) -> None:
         rows = self.client.predict(self.name, 60, api_name="/video_search_list")["results"]
@@ -183,12 +236,14 @@ def watch(server: Served, tally: Tally, stop: threading.Event) -> None:
             continue
 
 
-def clips_of(number: int, folder: Path) -> list[Path]:
-    """Two clips like no other client's."""
-    return [
-        moving_clip(folder / f"client{number:02}-{part}.mp4", 160, 120, 12, 2, seed=1000 + 2 * number + part)
-        for part in range(2)
+def packed(number: int, folder: Path) -> Luggage:
+    """The luggage of a client."""
+    name = f"client{number:02}"
+    clips = [
+        moving_clip(folder / f"{name}-{part}.mp4", 160, 120, 12, 2, seed=1000 + 2 * number + part) for part in range(2)
     ]
+    track = groove_file(folder / f"{name}.ogg", 6 + number / 10, 70 + 5 * number)
+    return Luggage(clips, track, talking_head(folder / f"{name}-face.mp4", shown=3 + number % 5, coffee=0))
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -198,10 +253,11 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def table(tally: Tally) -> str:
-    """Waits and runs by endpoint, in seconds."""
+    """Waits and runs by endpoint, and of all jobs, in seconds."""
+    every = [[value for values in of.values() for value in values] for of in (tally.waits, tally.runs)]
     lines = ["| endpoint | jobs | wait p50 | wait p95 | run p50 | run p95 |", "|---|---:|---:|---:|---:|---:|"]
-    for endpoint, waits in sorted(tally.waits.items()):
-        runs = tally.runs[endpoint]
+    rows = [(endpoint, waits, tally.runs[endpoint]) for endpoint, waits in sorted(tally.waits.items())]
+    for endpoint, waits, runs in [*rows, ("all", every[0], every[1])] if rows else []:
         figures = (percentile(values, share) for values in (waits, runs) for share in (0.5, 0.95))
         lines.append(f"| {endpoint} | {len(waits)} | " + " | ".join(f"{value:.2f}" for value in figures) + " |")
     return "\n".join(lines)
@@ -220,9 +276,9 @@ def course(tally: Tally) -> str:
 def measure(folder: Path, clients: int, minutes: float, flags: list[str]) -> Tally:
     """Let the clients ask for so many minutes."""
     tally, stop = Tally(), threading.Event()
-    clips = [clips_of(number, folder) for number in range(clients)]
+    luggage = [packed(number, folder) for number in range(clients)]
     with Served(folder / "kept", "--unfinished", *flags) as server:
-        visitors = [Visitor(number, server, tally, own) for number, own in enumerate(clips)]
+        visitors = [Visitor(number, server, tally, own) for number, own in enumerate(luggage)]
         until_s = time.monotonic() + 60 * minutes
         threads = [threading.Thread(target=visitor.run, args=(until_s,)) for visitor in visitors]
         watcher = threading.Thread(target=watch, args=(server, tally, stop))
@@ -245,14 +301,19 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--max-waiting", type=int, default=20)
+    parser.add_argument("--most-memory-mb", type=float, default=8192, help="of the server's process")
+    parser.add_argument("--most-disk-mb", type=float, default=4096, help="of output and uploads")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         flags = ["--jobs", str(told.jobs), "--max-waiting", str(told.max_waiting)]
         tally = measure(Path(folder), told.clients, told.minutes, flags)
+    for name, values, most in (("memory", tally.memory, told.most_memory_mb), ("disk", tally.disk, told.most_disk_mb)):
+        if max(values) > most * MEGA:
+            tally.faults.append(f"unbounded: {name} rose to {max(values) / MEGA:.0f} MB")
     refused = ", ".join(f"{count} × “{sentence}”" for sentence, count in tally.limits.items()) or "none"
     print(f"{told.clients} clients, {told.minutes:g} minutes, {told.jobs} jobs at once.\n\n{table(tally)}\n")
     print(f"{course(tally)}\n\nRefused by a stated limit: {refused}.")
-    for kind in ("lost", "crossed", "unstated"):
+    for kind in ("lost", "crossed", "unstated", "unbounded"):
         print(f"{kind.capitalize()}: {sum(fault.startswith(kind) for fault in tally.faults)}.")
     print("\n".join(tally.faults), file=sys.stderr)
     return 1 if tally.faults else 0

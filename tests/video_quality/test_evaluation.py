@@ -1,11 +1,15 @@
 """The table of agreement: what goes into a row, and that a perfect method is told from a blind one."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from core.video_quality.data import Rung
-from core.video_quality.evaluation import ALL, as_table, evaluate, ladders_of
+from core.bulk import ALONE, Workers
+from core.video_quality.data import LadderConfig, Rung, build
+from core.video_quality.evaluation import ALL, as_table, assess, evaluate, ladders_of
 from core.video_quality.results import FAULTS
+from tests.factories import moving_clip
 
 NONE = (0.0,) * len(FAULTS)
 
@@ -47,3 +51,16 @@ def test_the_table_has_a_line_a_ladder_and_a_column_a_method() -> None:
     assert lines[0] == "| | clips | one | two |"
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| all", "| h264", "| pairs"]
     assert "100.0 %" in lines[2] and "0.0 %" in lines[2]
+
+
+def test_clips_and_figures_are_the_same_however_many_processes_make_them(tmp_path: Path) -> None:
+    films = [moving_clip(tmp_path / f"film{seed}.mp4", 360, 270, 24, 1.5, seed=seed) for seed in range(2)]
+    (tmp_path / "letter.mp4").write_text("Dear all, " * 50)
+    config, rows = LadderConfig(clips=1, ladders=2, pairs=1, clip_s=1), []
+    for name, how in (("alone", ALONE), ("shared", Workers(2))):
+        (left_out,) = build([*films, tmp_path / "letter.mp4"], config, tmp_path / name, how=how)
+        assert "letter.mp4" in left_out and len(list((tmp_path / name).iterdir())) == 2
+        rows.append(assess(tmp_path / name, how=how))
+    alone, shared = rows
+    assert {row.method for row in alone} == {"student", "BRISQUE", "NIQE"}
+    assert repr(shared) == repr(alone), "the same to the last digit; nan is nan"

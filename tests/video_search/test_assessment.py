@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from core.bulk import ALONE, Workers
+from core.encoders.image import ImageEncoder
 from core.errors import CancelledError, ParameterError
 from core.runtime import CancelToken, cancellable, silent
 from core.video_search import kept_copies
 from core.video_search.assessment import as_table, assess
 from core.video_search.copies import TRANSFORMS
-from core.video_search.descriptor import MeanDescriptor
+from core.video_search.descriptor import Descriptor, MeanDescriptor
 from core.video_search.kept_copies import kept_copy
 from tests.factories import moving_clip, still_picture
 from tests.video_search.colours import ColourEncoder
@@ -26,9 +28,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def measured(films: list[Path], cache: Path) -> dict[str, float]:
+def colours() -> tuple[ImageEncoder, Descriptor]:
     encoder = ColourEncoder()
-    scores = assess(films, (encoder, MeanDescriptor(encoder)), cache)
+    return encoder, MeanDescriptor(encoder)
+
+
+def measured(films: list[Path], cache: Path) -> dict[str, float]:
+    scores = assess(films, colours, cache)
     return {row.transform: row.recall_at_1.value for row in scores}
 
 
@@ -67,19 +73,22 @@ def test_the_film_behind_a_small_picture_is_not_counted_against_it(films: list[P
 
 
 def test_too_few_films_are_refused_and_a_wish_to_stop_is_heard(films: list[Path], cache: Path) -> None:
-    encoder = ColourEncoder()
-    model = encoder, MeanDescriptor(encoder)
     with pytest.raises(ParameterError, match="fewer than two"):
-        assess(films[:1], model, cache)
+        assess(films[:1], colours, cache)
     token = CancelToken()
     token.cancel()
     with pytest.raises(CancelledError):
-        assess(films, model, cache, cancellable(silent, token))
+        assess(films, colours, cache, cancellable(silent, token))
 
 
 def test_the_table_has_a_line_for_every_row(films: list[Path], cache: Path) -> None:
-    encoder = ColourEncoder()
-    scores = assess(films, (encoder, MeanDescriptor(encoder)), cache)
+    scores = assess(films, colours, cache)
     lines = as_table(scores).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {row.transform}" for row in scores]
     assert all(str(row.recall_at_1) in line for row, line in zip(scores, lines[2:], strict=True))
+
+
+def test_the_scores_are_the_same_however_many_processes_measure(films: list[Path], tmp_path: Path) -> None:
+    alone, shared = (assess(films, colours, tmp_path / name, how=how) for name, how in
+                     (("alone", ALONE), ("shared", Workers(2))))  # fmt: skip
+    assert shared == alone and len(list((tmp_path / "shared").rglob("*.mp4"))) == len(films) * len(TRANSFORMS)

@@ -13,9 +13,10 @@ from accelerate import PartialState
 from core.encoders.sequence import NetworkConfig, SequenceEncoder
 from core.errors import CancelledError, ParameterError
 from core.runtime import CancelToken, cancellable, silent
+from core.sharing import gathered
 from core.video_search.data import DrawnFilms
 from core.video_search.losses import barlow_twins_loss
-from core.video_search.train import METRICS, TrainConfig, Training, epoch_batches, gathered, measure
+from core.video_search.train import METRICS, TrainConfig, Training, epoch_batches, measure
 
 PINNED = [21.568, 14.559, 5.993, 1.96, 1.006, 0.98, 0.76]
 """Loss of each epoch of three steps; computed by this loop when it was written, to notice when it changes."""
