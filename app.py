@@ -8,6 +8,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: idle thread
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # they would stand between the lines of the log
+for package in ("TRANSFORMERS", "DIFFUSERS"):  # their warnings would too; they write theirs past the log
+    os.environ.setdefault(f"{package}_VERBOSITY", "error")
 
 import gradio as gr
 import spaces  # noqa: F401  # before CUDA starts, so that ZeroGPU can hand out its GPUs

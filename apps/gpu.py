@@ -5,14 +5,27 @@ pickled, so the request crosses as its session alone, and the job's stop by a fi
 launched goes along, which is why `apps.runtime.Once` then makes its pipeline at once (what the maker of ZeroGPU calls
 models at module level). Networks are never compiled: a compiled one would be compiled again for every job.
 
+A fork takes along the memory as it stands, and no thread but its own: a lock that another thread holds in that moment
+stays locked there for ever. So all heavy work is done on the other side, where a job has a thread of its own, and what
+computes with several threads starts them anew; on this side nothing computes once the app is launched. A job's process
+ends with the server, even one that was killed.
+
+What is not solved: LanceDB does not survive a fork safely (it begins anew there, and calls that experimental). A job
+that wrote to a library which the server had opened and used before crashed in two of four tries, and did not end in
+one; a library that only the job opened was filled and searched. So on such a Space the tools with libraries are not to
+be relied upon. And when another thread of the server is inside a lock of some package just when a job is forked, that
+job may hang.
+
 The time that is asked for follows from the length of the films and sounds that the job is called with.
 """
 
 import functools
 import inspect
 import math
+import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +51,8 @@ of two million pixels), as a bound from above; nobody has measured them on such 
 OTHERS = 6.0
 """For tools that are not listed above."""
 LOOK_EVERY_S = 0.2
+PARENT_EVERY_S = 1.0
+_TIE = "ends with its server"
 
 
 @dataclass(frozen=True)
@@ -74,10 +89,11 @@ def lent(handler: Handler) -> Handler:
     """On a ZeroGPU Space a tool's handler in a process with a GPU; anywhere else, and of other modules, the handler."""
     if not zero_gpu() or not handler.__module__.endswith("_handlers"):
         return handler
-    seconds = functools.partial(seconds_for, handler.__name__)
+    seconds, server = functools.partial(seconds_for, handler.__name__), os.getpid()
     if inspect.isgeneratorfunction(handler):
 
         def answers_there(*arguments: Any) -> Iterator[Any]:
+            _end_with(server)
             yield from handler(*_arrived(arguments))
 
         on_gpu = spaces.GPU(answers_there, duration=seconds)
@@ -90,6 +106,7 @@ def lent(handler: Handler) -> Handler:
         return answers
 
     def answer_there(*arguments: Any) -> Any:
+        _end_with(server)
         return handler(*_arrived(arguments))
 
     once_on_gpu = spaces.GPU(answer_there, duration=seconds)
@@ -133,6 +150,22 @@ def _played_s(path: Path) -> float:
 
 def _arrived(arguments: tuple[Any, ...]) -> list[Any]:
     return [value.request() if isinstance(value, Asker) else value for value in arguments]
+
+
+def _end_with(server: int) -> None:
+    """Let this process, which the server forked, end when the server has ended, in whichever way.
+
+    The wrapper's processes wait for their next job for ever: they hold both ends of the pipe on which they wait, and
+    all else that the server had open when they were forked, such as its standard output.
+    """
+
+    def watch() -> None:
+        while os.getppid() == server:
+            time.sleep(PARENT_EVERY_S)
+        os._exit(1)
+
+    if server != os.getpid() and all(thread.name != _TIE for thread in threading.enumerate()):
+        threading.Thread(target=watch, name=_TIE, daemon=True).start()
 
 
 @contextmanager

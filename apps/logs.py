@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 LOGGER = logging.getLogger("showreel")
 FACTS = ("job", "tool", "endpoint", "state", "seconds", "waited_s")
 """What a record may say beside its message; given as ``extra``."""
-_OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
+_OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "huggingface_hub")
 """Loggers that bring a form of their own."""
 
 

@@ -5,6 +5,8 @@ of its passes share one set of weights. Nothing is loaded, nor fetched, before `
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from safetensors import safe_open
 from torch import nn
 
 from core.encoders.image import ImageEncoder, image_encoder
+from core.memory import Resident, make_room
 from core.personal_video.hub_details import DetailExtractor
-from core.personal_video.hub_placement import Arrangement, arrange, choose_arrangement, free_bytes
+from core.personal_video.hub_placement import Arrangement, arrange, choose_arrangement, free_bytes, gpus
 from core.personal_video.hub_plan import COUNTS, Shape
 from core.personal_video.hub_text import PromptEncoder, ReferenceMapper
 from core.runtime import Placement, Progress, part_of, placement, silent
@@ -36,7 +39,7 @@ _SCHEDULE: dict[str, Any] = {
 
 @dataclass(frozen=True, eq=False)
 class HubNetworks:
-    """Everything that makes a video; one video at a time, by whoever holds `lock`.
+    """Everything that makes a video; one video at a time, by whoever is `at_work`.
 
     Attributes:
         first: a diffusers ``AnimateDiffPipeline``.
@@ -48,6 +51,7 @@ class HubNetworks:
         details_version: names it in the concept database.
         few_steps: whether LCM-LoRA is in the weights.
         arrangement: where the networks lie.
+        residents: those that share a GPU with the other tools', where they lie whole on it.
     """
 
     first: Any
@@ -59,12 +63,29 @@ class HubNetworks:
     details_version: EncoderVersion
     few_steps: bool
     arrangement: Arrangement
+    residents: tuple[Resident, ...] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def device(self) -> torch.device:
         """Where the pipelines compute."""
         return torch.device(self.first._execution_device)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Hold the networks for one video, which takes gigabytes beside them: what nobody else uses leaves the GPU.
+
+        What was brought there for the video leaves at its end, even when it is stopped.
+        """
+        with self.lock, ExitStack() as stack:
+            for resident in self.residents:
+                stack.enter_context(resident.in_use())
+            for device in self.arrangement.devices or (placement().device,):
+                make_room(device)
+            try:
+                yield
+            finally:
+                self.first.maybe_free_model_hooks()
 
 
 def network_dtype(where: Placement) -> torch.dtype:
@@ -85,7 +106,8 @@ def load_networks(
     Args:
         few_steps: merge LCM-LoRA into the generation network.
         shape: of the largest video to come, for the choice of where the networks lie.
-        arrangement: chosen by hand; None: from the free memory of the GPUs, see `choose_arrangement`.
+        arrangement: chosen by hand; None: from the free memory of the GPUs, once all networks that nobody uses have
+            left them, see `choose_arrangement`.
         progress: told of downloads.
 
     Raises:
@@ -95,11 +117,11 @@ def load_networks(
     names = (*WEIGHTS, *((FEW_STEPS,) if few_steps else ()))
     folders = {name: weights_path(name, progress=part_of(progress, n, len(names))) for n, name in enumerate(names)}
     where = placement()
-    chosen = arrangement or choose_arrangement(COUNTS, shape or Shape(), free_bytes(where.device))
+    chosen = arrangement or _fitting(shape or Shape(), where.device)
     dtype = network_dtype(where)
     first, resampler = _pipeline(folders, dtype)
     details = _details(folders["ip_adapter"], resampler, dtype)
-    arrange(first, details.networks, chosen, where.device)
+    residents = arrange(first, details.networks, chosen, where)
     return HubNetworks(
         first=first,
         second=_over_the_same(first),
@@ -110,7 +132,15 @@ def load_networks(
         details_version=EncoderVersion("ip_adapter", find_manifest("ip_adapter").revision, 1),
         few_steps=few_steps,
         arrangement=chosen,
+        residents=residents,
     )
+
+
+def _fitting(shape: Shape, device: torch.device) -> Arrangement:
+    """The quickest way that fits once the networks that nobody uses have left the GPUs for main memory."""
+    for gpu in gpus(device):
+        make_room(gpu)
+    return choose_arrangement(COUNTS, shape, free_bytes(device))
 
 
 def _pipeline(folders: dict[str, Path], dtype: torch.dtype) -> tuple[Any, nn.Module]:

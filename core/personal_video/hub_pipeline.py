@@ -134,14 +134,16 @@ class HubGenerator:
 
     @contextmanager
     def _at_work(self, networks: HubNetworks) -> Iterator[None]:
-        """Hold the networks for one video; what was brought to the GPU for it leaves, even when it is stopped."""
-        with networks.lock:
-            try:
+        """Hold the networks for one video.
+
+        Raises:
+            ParameterError: it does not fit on the GPU.
+        """
+        try:
+            with networks.at_work():
                 yield
-            except torch.OutOfMemoryError as error:
-                raise ParameterError("The video does not fit on the GPU; make it smaller or shorter.") from error
-            finally:
-                networks.first.maybe_free_model_hooks()
+        except torch.OutOfMemoryError as error:
+            raise ParameterError("The video does not fit on the GPU; make it smaller or shorter.") from error
 
 
 def seen(path: str | Path, config: ConceptConfig | None = None) -> tuple[Cutout, ...]:

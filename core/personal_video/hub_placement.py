@@ -1,7 +1,10 @@
 """Where the networks of the hub profile lie: whole on a GPU, spread over several, or brought there when they run.
 
 accelerate carries them; which way is chosen from free memory and the size of the video, see
-`core.personal_video.hub_plan`.
+`core.personal_video.hub_plan`. Networks that lie whole on one GPU are residents of it like those of the other tools
+(`core.memory.residence`): between two videos they leave when another tool needs the room, and come back for the next.
+Those that are brought there when they run take no room in between. Those that are spread over several GPUs stay there,
+as hooks of accelerate's tie each to its own.
 """
 
 from collections.abc import Sequence
@@ -12,7 +15,10 @@ import torch
 from accelerate import cpu_offload, dispatch_model
 from torch import nn
 
+from core import runtime
+from core.memory import Resident, house
 from core.personal_video.hub_plan import Counts, Shape, Way, choose_way
+from core.runtime import Placement
 
 
 @dataclass(frozen=True)
@@ -23,13 +29,17 @@ class Arrangement:
     devices: tuple[torch.device, ...] = ()
 
 
-def free_bytes(device: torch.device) -> dict[torch.device, int]:
-    """Free memory of each GPU, the given one first; empty on a CPU."""
+def gpus(device: torch.device) -> list[torch.device]:
+    """All GPUs, the given one first; none where it is a CPU."""
     if device.type != "cuda":
-        return {}
+        return []
     own = device.index or 0
-    order = [own, *(n for n in range(torch.cuda.device_count()) if n != own)]
-    return {torch.device("cuda", n): torch.cuda.mem_get_info(n)[0] for n in order}
+    return [torch.device("cuda", n) for n in (own, *(n for n in range(torch.cuda.device_count()) if n != own))]
+
+
+def free_bytes(device: torch.device) -> dict[torch.device, int]:
+    """What is free now of each of `gpus`."""
+    return {gpu: runtime.free_bytes(gpu) for gpu in gpus(device)}
 
 
 def choose_arrangement(counts: Counts, shape: Shape, free: dict[torch.device, int]) -> Arrangement:
@@ -42,19 +52,24 @@ def choose_arrangement(counts: Counts, shape: Shape, free: dict[torch.device, in
     return Arrangement(way, tuple(sorted(free, key=lambda device: -free[device])[:2]) if way == "spread" else ())
 
 
-def arrange(pipeline: Any, others: Sequence[nn.Module], chosen: Arrangement, device: torch.device) -> None:
+def arrange(pipeline: Any, others: Sequence[nn.Module], chosen: Arrangement, where: Placement) -> tuple[Resident, ...]:
     """Bring a diffusers pipeline, and networks that are not in it, to their places.
 
     Args:
         pipeline: all its networks on the CPU.
         others: run once a video, before the pipeline.
         chosen: the way.
-        device: the GPU, or the CPU.
+        where: the GPU, or the CPU.
+
+    Returns:
+        Where they lie whole, what is to be in use for the length of a video; nothing where accelerate brings them.
     """
+    device = where.device
     if chosen.way == "whole":
-        for network in (pipeline, *others):
-            network.to(device)
-    elif chosen.way == "spread":
+        named = {"text encoder": pipeline.text_encoder, "generation network": pipeline.unet, "decoder": pipeline.vae}
+        named |= {f"extraction network {number}": network for number, network in enumerate(others, 1)}
+        return tuple(house(network, where, f"personal video, {name}") for name, network in named.items())
+    if chosen.way == "spread":
         generation, rest = chosen.devices
         for network in (pipeline.text_encoder, pipeline.vae, *others):
             dispatch_model(network, {"": rest}, force_hooks=True)
@@ -65,3 +80,4 @@ def arrange(pipeline: Any, others: Sequence[nn.Module], chosen: Arrangement, dev
             cpu_offload(network, device, offload_buffers=any(True for _ in network.parameters(recurse=False)))
         if chosen.way == "model":
             pipeline.enable_model_cpu_offload(device=device)
+    return ()

@@ -43,7 +43,7 @@ _EMBEDDED: dict[str, tuple[str, ...]] = {
 _HUB: dict[str, tuple[str, ...]] = {
     "video_search": ("siglip", "video_search"),
     "video_quality": (*_LIBRARY, "clip", "convnext", "dinov2", "videomae", "smolvlm"),
-    "music_matching": (*_SMALL, "multilingual_e5", "whisper_large", "music_matching"),
+    "music_matching": (*_SMALL, "minilm", "whisper_large", "music_matching"),
     "lip_sync": ("mediapipe_faces", "lip_sync", "vits_vctk"),
     "personal_video": ("mediapipe_faces", "stable_diffusion", "animatediff", "lcm_lora", "ip_adapter", "clip"),
 }

@@ -1,6 +1,6 @@
 """Jobs on a ZeroGPU Space: what is lent a GPU, and for how long.
 
-The wrapper forks; a fork of a test process, which has many threads, may hang, so no job is run under it here.
+Jobs under the wrapper, which forks, are those of `test_gpu_jobs`.
 """
 
 import re

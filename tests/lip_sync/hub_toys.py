@@ -31,7 +31,7 @@ _EMBEDDED = Path(__file__).resolve().parents[2] / "weights"
 def served(root: Path, speakers: int = len(SPEAKERS)) -> Iterator[HubDouble]:
     """The process runs the hub profile; its only Hub serves the tiny voice, and faces are found as ever."""
     with HubDouble(root / "hub") as double, pytest.MonkeyPatch.context() as patch:
-        _write(double.root / REPOSITORY, speakers)
+        write_voice(double.root / REPOSITORY, speakers)
         files = [double.root / REPOSITORY / name for name in FILES]
         promised = tuple(WeightFile(file.name, sha256(file), file.stat().st_size) for file in files)
         manifest = Manifest(
@@ -46,7 +46,8 @@ def served(root: Path, speakers: int = len(SPEAKERS)) -> Iterator[HubDouble]:
         yield double
 
 
-def _write(folder: Path, speakers: int) -> None:
+def write_voice(folder: Path, speakers: int = len(SPEAKERS)) -> None:
+    """Write the files of the repository into a folder that is not there yet."""
     from transformers import VitsConfig, VitsModel
 
     folder.mkdir(parents=True)

@@ -12,6 +12,7 @@ from core.personal_video.hub_plan import COUNTS, GB, Shape
 from core.runtime import Placement
 
 CPU = torch.device("cpu")
+ON_CPU = Placement(CPU, torch.float32)
 
 
 class Part(nn.Module):
@@ -62,7 +63,7 @@ def test_however_the_networks_lie_they_compute_the_same(chosen: Arrangement) -> 
 
     wanted = run(pipeline(), Part(3).eval())
     pipe, details = pipeline(), Part(3).eval()
-    arrange(pipe, [details], chosen, CPU)
+    arrange(pipe, [details], chosen, ON_CPU)
     torch.testing.assert_close(run(pipe, details), wanted, rtol=0, atol=0)
     pipe.maybe_free_model_hooks()
     torch.testing.assert_close(run(pipe, details), wanted, rtol=0, atol=0)
@@ -72,7 +73,7 @@ def test_however_the_networks_lie_they_compute_the_same(chosen: Arrangement) -> 
 
 def test_layer_by_layer_the_weights_do_not_lie_where_they_are_used() -> None:
     pipe, details = pipeline(), Part(3).eval()
-    arrange(pipe, [details], Arrangement("sequential"), CPU)
+    arrange(pipe, [details], Arrangement("sequential"), ON_CPU)
     assert all(p.is_meta for network in (pipe.unet, pipe.vae, details) for p in network.parameters())
 
 

@@ -8,6 +8,7 @@ import torch
 from core.encoders import audio, image, speech, text
 from core.errors import ParameterError
 from core.lip_sync import neural_voice
+from core.music_matching import listening
 from core.personal_video import hub_networks
 from core.runtime import PROFILE_VARIABLE, SHARE
 from core.video_quality.hub_library import LevelWordsModel, hub_library
@@ -33,14 +34,17 @@ def test_each_tool_s_weights_of_the_hub_are_those_that_its_code_names() -> None:
     library = {LevelWordsModel.weights if model.name == LevelWordsModel.name else model.name for model in hub_library()}
     assert ENCODERS["hub"] in hub["video_search"]
     assert library <= set(hub["video_quality"])
-    assert {text.DEFAULT_NAMES["hub"], speech.DEFAULT_NAMES["hub"]} <= set(hub["music_matching"])
+    assert {listening.TEXT_ENCODER, speech.DEFAULT_NAMES["hub"]} <= set(hub["music_matching"])
     assert neural_voice.WEIGHTS in hub["lip_sync"]
     assert {*hub_networks.WEIGHTS, hub_networks.FEW_STEPS} <= set(hub["personal_video"])
 
 
-def test_every_manifest_belongs_to_a_tool_but_for_sounds_alone() -> None:
+def test_every_manifest_belongs_to_a_tool_but_for_two_of_the_hub_s_encoders() -> None:
     used = {name for tools in NEEDED.values() for names in tools.values() for name in names}
-    assert {manifest.name for manifest in all_manifests()} - used <= {audio.DEFAULT_NAMES["hub"]}
+    assert {manifest.name for manifest in all_manifests()} - used <= {
+        audio.DEFAULT_NAMES["hub"],
+        text.DEFAULT_NAMES["hub"],
+    }
     assert image.DEFAULT_NAMES["hub"] in used
 
 
@@ -66,17 +70,15 @@ def test_on_a_large_gpu_all_fits_whole_and_what_is_no_tensor_stays_in_main_memor
 
 
 def test_on_a_small_gpu_networks_take_turns_and_what_never_fits_comes_in_layers() -> None:
-    e5, whisper = (
-        find_manifest(name).file("model.safetensors").bytes or 0 for name in ("multilingual_e5", "whisper_large")
-    )
+    minilm, whisper = (find_manifest(name).file("model.safetensors").bytes or 0 for name in ("minilm", "whisper_large"))
     for free, expected in [
         (round((whisper - 1) / SHARE), ("whole", "layers")),
         (round((whisper + 1) / SHARE) + 1, ("whole", "in turn")),
-        (round((whisper + 1) / SHARE) + e5 + 10**8, ("whole", "whole")),
-        (round((e5 - 1) / SHARE), ("layers", "layers")),
+        (round((whisper + 1) / SHARE) + minilm + 10**8, ("whole", "whole")),
+        (round((minilm - 1) / SHARE), ("layers", "layers")),
     ]:
         places = {m.name: m.place for m in planned("music_matching", free).models}
-        assert (places["multilingual_e5"], places["whisper_large"]) == expected
+        assert (places["minilm"], places["whisper_large"]) == expected
 
 
 def test_weights_without_sizes_are_not_guessed() -> None:
