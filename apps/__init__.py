@@ -1,6 +1,6 @@
 """The tabs of the app; `TABS` is the only list of tools."""
 
-from apps import lip_sync, music_matching, video_quality, video_search
+from apps import lip_sync, music_matching, personal_video, video_quality, video_search
 from apps.runtime import Tab
 
 TABS = (
@@ -8,5 +8,5 @@ TABS = (
     Tab("Quality score", video_quality.build_tab),
     Tab("Lip-sync", lip_sync.build_tab),
 )
-UNFINISHED = (Tab("Music", music_matching.build_tab),)
+UNFINISHED = (Tab("Music", music_matching.build_tab), Tab("Personal video", personal_video.build_tab))
 """Tools that run, but do not do their job well enough yet; shown with ``--unfinished`` only."""

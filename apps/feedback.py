@@ -1,5 +1,6 @@
 """From core's words to gradio's: errors become toasts, progress becomes a bar."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,9 +17,14 @@ def readable_errors() -> Iterator[None]:
     try:
         yield
     except CancelledError as error:
-        raise gr.Error(str(error), title="Stopped", duration=8, print_exception=False) from error
+        raise gr.Error(_as_text(error), title="Stopped", duration=8, print_exception=False) from error
     except CoreError as error:
-        raise gr.Error(str(error), title="That did not work", duration=None, print_exception=False) from error
+        raise gr.Error(_as_text(error), title="That did not work", duration=None, print_exception=False) from error
+
+
+def _as_text(error: CoreError) -> str:
+    """An error's sentence; a toast would take ``<biscuit>`` for markup and drop it, but for what joins unseen."""
+    return re.sub(r"<(?=[a-zA-Z/!?])", "<\u2060", str(error))
 
 
 def progress_bar(bar: gr.Progress, counted: str = "file") -> Progress:

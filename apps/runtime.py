@@ -19,7 +19,7 @@ HEAVY = "heavy"
 OUTPUT_AGE_S = 6 * 3600
 """How long the files made for one request are kept."""
 STILL_SIDE_PX = 1280
-KEPT = ("library", "music", "files", "models", "output")
+KEPT = ("library", "music", "concepts", "files", "models", "output")
 """The settings that name folders; relative ones lie below the home, where there is one."""
 
 Pipeline = TypeVar("Pipeline")
@@ -41,6 +41,9 @@ class AppSettings:
     )
     music: str = field(
         default="library/music", metadata={"help": "folder or object-storage address of the music library"}
+    )
+    concepts: str = field(
+        default="library/concepts", metadata={"help": "folder or object-storage address of the users' own subjects"}
     )
     files: str = field(default="library/files", metadata={"help": "folder for the copies of what was added"})
     models: str = field(default="library/models", metadata={"help": "folder for the models fine-tuned on the library"})

@@ -28,6 +28,7 @@ def test_without_a_home_every_folder_lies_where_it_always_did(disk: Path) -> Non
     assert [getattr(AppSettings(), name) for name in KEPT] == [
         "library/videos",
         "library/music",
+        "library/concepts",
         "library/files",
         "library/models",
         "output",

@@ -18,7 +18,7 @@ SHOWN = 5
 """Channels of `Copies.shown`."""
 _LEVELS = 3
 _SHARP, _FIRST_COUNTS = 8.0, 0.5
-"""How clearly one of several pictures is chosen by its weight, and how far the earlier one is preferred."""
+"""How steep the soft choice of a picture is in its weight, and how far the earlier one is preferred."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,15 @@ def copied(details: Details, plan: Plan, size: tuple[int, int]) -> Copies:
 
 
 def _shares(details: Details) -> Tensor:
-    """How much of each picture is drawn, (B, K, R): nearly all of one, by its weight; nothing where none may be."""
+    """How much of each picture is drawn, (B, K, R): all of one, by its weight; nothing where none may be.
+
+    The gradient is that of a soft choice (Bengio et al., "Estimating or Propagating Gradients", 2013).
+    """
     order = torch.arange(details.weights.shape[2], device=details.weights.device)
     choice = _SHARP * (details.weights.float() + 1e-4).log() - _FIRST_COUNTS * order
-    return choice.masked_fill(details.copied == 0, -1e4).softmax(2) * details.copied
+    soft = choice.masked_fill(details.copied == 0, -1e4).softmax(2)
+    one = F.one_hot(soft.argmax(2), soft.shape[2]).to(soft.dtype)
+    return (one + soft - soft.detach()) * details.copied
 
 
 def drawn_through(pictures: Tensor, maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -77,6 +77,7 @@ def serving(folder: Path, foreign: list[str]) -> Iterator[Server]:
     settings = AppSettings(
         library=str(folder / "videos"),
         music=str(folder / "music"),
+        concepts=str(folder / "concepts"),
         files=str(folder / "files"),
         models=str(folder / "models"),
         output=str(folder / "output"),

@@ -24,7 +24,7 @@ class Served:
 
     def __init__(self, folder: Path, *flags: str) -> None:
         self.folder, self.url = folder, f"http://127.0.0.1:{(port := free_port())}"
-        kept = ("library", "music", "files", "models", "output")
+        kept = ("library", "music", "concepts", "files", "models", "output")
         places = [word for name in kept for word in (f"--{name}", str(folder / name))]
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "log").open("ab") as log:

@@ -24,11 +24,14 @@ PATIENCE_S = 120
 WORDS = ("add", "find", "find_many", "recommend", "mark", "list", "remove", "fine_tune", "cancel")
 MUSIC_WORDS = ("add", "match", "lay", "list", "remove", "cancel")
 LIP_SYNC_WORDS = ("inspect", "sync", "say", "speak", "voices", "cancel")
+PERSONAL_VIDEO_WORDS = ("mode", "generate", "enlarge", "settings", "concepts", "preview", "add", "rename", "remove",
+                        "export", "import", "cancel")  # fmt: skip
 ENDPOINTS = (
     {f"/video_search_{word}" for word in WORDS}
     | {f"/video_quality_{word}" for word in ("score", "compare", "teachers", "cancel")}
     | {f"/music_matching_{word}" for word in MUSIC_WORDS}
     | {f"/lip_sync_{word}" for word in LIP_SYNC_WORDS}
+    | {f"/personal_video_{word}" for word in PERSONAL_VIDEO_WORDS}
     | {"/job", "/jobs", "/job_again", "/job_stop"}
 )
 
