@@ -7,6 +7,7 @@ TABS = (
     Tab("Similar videos", video_search.build_tab),
     Tab("Quality score", video_quality.build_tab),
     Tab("Lip-sync", lip_sync.build_tab),
+    Tab("Personal video", personal_video.build_tab),
 )
-UNFINISHED = (Tab("Music", music_matching.build_tab), Tab("Personal video", personal_video.build_tab))
+UNFINISHED = (Tab("Music", music_matching.build_tab),)
 """Tools that run, but do not do their job well enough yet; shown with ``--unfinished`` only."""
