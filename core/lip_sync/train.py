@@ -55,7 +55,7 @@ class TrainConfig:
     steps: int = field(default=4000, metadata={"help": "steps of the second stage, 1 to 10000000"})
     feature_steps: int = field(default=1600, metadata={"help": "steps of the first stage, 1 to 10000000"})
     opening_steps: int = field(default=600, metadata={"help": "steps between both, for the opening, 1 to 1000000"})
-    quantile: float = field(default=0.05, metadata={"help": "of openings, that is told; 0.5: the median, 0 to 1"})
+    quantile: float = field(default=0.1, metadata={"help": "of openings, that is told; 0.5: the median, 0 to 1"})
     clips: int = field(default=4, metadata={"help": "clips in a batch, 1 to 256"})
     moments: int = field(default=16, metadata={"help": "moments of each run in the first stage, 2 to 64"})
     learning_rate: float = field(default=1e-3, metadata={"help": "highest of the second stage, 0.000001 to 1"})
