@@ -8,8 +8,8 @@ from apps.cards import Row, duration, file_url, side_by_side, status
 
 MADE_FROM = (
     "The mouth is made by a small network that learned from made films only: photographs of faces and drawn cartoons, "
-    "animated by a model of the mouth that follows speech. It follows real voices, and opens less than people do. "
-    "Mouths are made at 128 pixels and look soft on large faces."
+    "animated by a model of the mouth that follows speech. It follows real voices, and opens less than people do; "
+    "lips do not always meet for p, b and m. Mouths are made at 128 pixels and look soft on large faces."
 )
 SURE, FAIRLY_SURE = 0.2, 0.1
 """Confidence of a sync reading from which it is called so; see `core.lip_sync.metrics.SyncReading`."""

@@ -24,7 +24,9 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ids(client: Client, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Two pieces of music are in the library; title to id. A file that is none was refused."""
+    """Two pieces of music are all there is in the library; title to id. A file that is none was refused."""
+    for track in client.predict("", 1000, api_name="/music_matching_list")["results"]:
+        client.predict(track["id"], api_name="/music_matching_remove")
     folder = tmp_path_factory.mktemp("music")
     files = [groove_file(folder / "SlowRiver.wav", 14, 70), groove_file(folder / "CityRush.ogg", 14, 150)]
     bad = folder / "letter.mp3"

@@ -207,7 +207,8 @@ def test_a_video_is_handed_on_to_another_tool(person: Visitor) -> None:
     expect(page.get_by_role("button", name="Score", exact=True)).to_be_visible()
     expect(page.locator('a[download^="biscuit hops"]').locator("visible=true")).to_have_count(1)
     page.get_by_role("button", name="Score", exact=True).click()
-    expect(page.locator("#video-quality-table")).to_contain_text("biscuit hops")
+    expect(page.locator("#video-quality-table")).to_contain_text("Done: 1 of 1 file scored.")
+    expect(page.locator(".card.score")).to_contain_text("of 100")
 
 
 def test_a_concept_is_looked_at_added_renamed_and_removed(person: Visitor, tmp_path: Path) -> None:
