@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from apps import cards
 from apps.cards import Row, file_url, side_by_side, status
 from core.errors import ParameterError
 from core.personal_video.prompt import parse_prompt, word_key
@@ -20,13 +21,13 @@ MADE_FROM: dict[Profile, str] = {
     "“Enlarge” makes them anew at twice the size. They are seen when they are done, and whether an image shows a "
     "concept is not found out: say so. Every file says that it was made.",
 }
-TABS = (
-    ("Similar videos", "Video to compare with"),
-    ("Quality score", "Videos to score"),
-    ("Lip-sync", "Film or picture with a face"),
-    ("Music", "Film that needs music"),
-)
-"""The tools that a video can be handed on to, and the label under which each takes it."""
+NEXT_TOOLS = {
+    "Similar videos": "Video to compare with",
+    "Quality score": "Videos to score",
+    "Lip-sync": "Film or picture with a face",
+    "Music": "Film that needs music",
+}
+"""The tools that a video can be handed on to, each with the label under which it takes films."""
 MOST_SHOWN = 24
 """Videos in the gallery."""
 
@@ -110,20 +111,15 @@ def players(first: Row, larger: Row | None = None) -> str:
 
 def hand_on(answer: Row) -> str:
     """Buttons that give the video to another tool."""
-    buttons = "".join(
-        f'<button type="button" data-do="hand-on" data-tab="{tab}" data-label="{label}" '
-        f'data-url="{file_url(answer["file"])}" data-name="{escape(answer["title"])}">{tab}</button>'
-        for tab, label in TABS
-    )
-    return f'<p class="actions">Hand on to: {buttons}</p>'
+    return cards.hand_on(answer["file"], answer["title"], NEXT_TOOLS)
 
 
 def gallery(made: Sequence[dict[str, Any]]) -> str:
     """All that was made on this page, the newest first."""
     if not made:
         return status("What you make is gathered here.")
-    cards = "".join(_in_gallery(number, one) for number, one in reversed(list(enumerate(made))))
-    return f'<ul class="made">{cards}</ul>'
+    items = "".join(_in_gallery(number, one) for number, one in reversed(list(enumerate(made))))
+    return f'<ul class="made">{items}</ul>'
 
 
 def cutouts(answer: Row) -> str:

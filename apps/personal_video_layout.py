@@ -1,11 +1,10 @@
 """The components of the personal video tab, in the order in which they are seen."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import gradio as gr
 
-from apps.cards import SIDE_BY_SIDE, status
+from apps.cards import HAND_ON, SIDE_BY_SIDE, status
 from apps.personal_video_cards import MADE_FROM, concepts, gallery, mode
 from core.personal_video.pipeline import SOMETHING_ELSE
 from core.personal_video.results import LARGEST_SEED
@@ -17,7 +16,6 @@ SHOWS: dict[Profile, list[tuple[str, str]]] = {
     "hub": [("Something else than a concept", SOMETHING_ELSE)],
 }
 """What an image may show beside the concepts; the first one holds until something else is chosen."""
-HAND_ON = Path(__file__).with_name("hand_on.js")
 CHOOSE = """element.addEventListener("click", ({target}) => {
   const button = target.closest("button[data-word]");
   if (button) trigger("choose", {word: button.dataset.word});

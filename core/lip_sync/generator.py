@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.lip_sync.model import VECTOR, WIDTHS, FeatureExtraction, Seen
-from core.lip_sync.opening import Opening, opened
+from core.lip_sync.opening import CORNERS, Opening, opened
 
 LANDMARKS = 25
 _LOOK = (32, 64, 96, 128)
@@ -107,7 +107,7 @@ def mouth_inside(landmarks: Tensor, side_px: int) -> Tensor:
     """What lies between the lips of landmarks (B, 25, 2), (B, 1, S, S): 1 inside, 0 outside, soft at the edge."""
     where = torch.arange(side_px, device=landmarks.device, dtype=torch.float32)
     (top, bottom), soft, rows = _edges(landmarks, side_px), _EDGE_PX * side_px / 128, where[:, None]
-    left, right = (landmarks[:, corner, :1] for corner in (_LOWER[0], _LOWER[-1]))
+    left, right = (landmarks[:, corner, :1] for corner in CORNERS)
     columns = torch.sigmoid((where - left) / soft) * torch.sigmoid((right - where) / soft)
     inside = torch.sigmoid((rows - top) / soft) * torch.sigmoid((bottom - rows) / soft)
     return (inside * columns[:, None])[:, None]

@@ -26,23 +26,17 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def person(browser: Browser, server: Server) -> Iterator[Visitor]:
     visitor = Visitor(browser, server.url)
-    open_tab(visitor.page)
+    open_tab(visitor)
     yield visitor
     visitor.context.close()
     foreign = visitor.hosts - {"", "http"}  # the players of sound hold it as blob:http://…
     assert all(host.startswith(LOOPBACK) for host in foreign), foreign
 
 
-def open_tab(page: Page) -> None:
-    """Open the tab, which a narrow window hides in a menu."""
-    tab, menu = page.get_by_role("tab", name="Lip-sync"), page.locator(".overflow-menu")
-    expect(tab.or_(menu.locator("> button")).first).to_be_visible()
-    if not tab.is_visible():
-        menu.locator("> button").click()
-        menu.locator(".overflow-dropdown").get_by_text("Lip-sync").click()
-    else:
-        tab.click()
-    expect(page.get_by_role("button", name="Inspect")).to_be_visible()
+def open_tab(person: Visitor) -> None:
+    """Open the tab, and wait until it is there."""
+    person.open_tab("Lip-sync")
+    expect(person.page.get_by_role("button", name="Inspect")).to_be_visible()
 
 
 def inspect(person: Visitor, path: Path) -> Locator:
@@ -205,7 +199,7 @@ def test_the_tab_fits_its_window_in_light_and_dark(
 ) -> None:
     person = Visitor(browser, f"{server.url}/?__theme=light", width, 900)
     page = person.page
-    open_tab(page)
+    open_tab(person)
     inspect(person, pair)
     record(page, ASSETS / "sample_en.wav")
     consent(page)

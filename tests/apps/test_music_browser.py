@@ -36,7 +36,7 @@ def grooves(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture
 def person(browser: Browser, server: Server) -> Iterator[Visitor]:
     visitor = Visitor(browser, server.url)
-    open_tab(visitor.page)
+    open_tab(visitor)
     yield visitor
     visitor.context.close()
     foreign = visitor.hosts - {"", "http"}
@@ -65,16 +65,10 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hold]:
     released.set()
 
 
-def open_tab(page: Page) -> None:
-    """Open the tab, which a narrow window hides in a menu."""
-    tab, menu = page.get_by_role("tab", name="Music"), page.locator(".overflow-menu")
-    expect(tab.or_(menu.locator("> button")).first).to_be_visible()
-    if not tab.is_visible():
-        menu.locator("> button").click()
-        menu.locator(".overflow-dropdown").get_by_text("Music").click()
-    else:
-        tab.click()
-    expect(page.get_by_role("button", name="Find music")).to_be_visible()
+def open_tab(person: Visitor) -> None:
+    """Open the tab, and wait until it is there."""
+    person.open_tab("Music")
+    expect(person.page.get_by_role("button", name="Find music")).to_be_visible()
 
 
 def library(page: Page) -> Locator:
@@ -246,7 +240,7 @@ def test_the_tab_fits_its_window_in_light_and_dark(
 ) -> None:
     person = Visitor(browser, f"{server.url}/?__theme=light", width, 900)
     page = person.page
-    open_tab(page)
+    open_tab(person)
     with_music(person, grooves)
     find(person, video)
     page.get_by_role("button", name="Preview with QuietLake").click()

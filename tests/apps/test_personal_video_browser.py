@@ -30,22 +30,16 @@ def biscuit(server: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def person(browser: Browser, server: Server) -> Iterator[Visitor]:
     visitor = Visitor(browser, server.url)
-    open_tab(visitor.page)
+    open_tab(visitor)
     yield visitor
     visitor.context.close()
     assert all(host == "" or host.startswith(LOOPBACK) for host in visitor.hosts), visitor.hosts
 
 
-def open_tab(page: Page) -> None:
-    """Open the tab, which a narrow window hides in a menu."""
-    tab, menu = page.get_by_role("tab", name="Personal video"), page.locator(".overflow-menu")
-    expect(tab.or_(menu.locator("> button")).first).to_be_visible()
-    if not tab.is_visible():
-        menu.locator("> button").click()
-        menu.locator(".overflow-dropdown").get_by_text("Personal video").click()
-    else:
-        tab.click()
-    expect(page.get_by_role("button", name="Generate", exact=True)).to_be_visible()
+def open_tab(person: Visitor) -> None:
+    """Open the tab, and wait until it is there."""
+    person.open_tab("Personal video")
+    expect(person.page.get_by_role("button", name="Generate", exact=True)).to_be_visible()
 
 
 def describe(page: Page, prompt: str) -> Locator:
@@ -156,7 +150,7 @@ def test_settings_come_back_from_a_file_and_it_can_be_enlarged(person: Visitor, 
     file = tmp_path / "mine.mp4"
     taken.value.save_as(file)
     other = Visitor(browser, server.url)
-    open_tab(other.page)
+    open_tab(other)
     other.unfold("Go on from a video of before")
     other.choose("First video", file)
     expect(other.page.get_by_label("Describe the video")).to_have_value("biscuit grows slowly")
@@ -246,7 +240,7 @@ def test_a_concept_is_looked_at_added_renamed_and_removed(person: Visitor, tmp_p
 def test_the_tab_fits_its_window_in_light_and_dark(browser: Browser, server: Server, name: str, width: int) -> None:
     person = Visitor(browser, f"{server.url}/?__theme=light", width, 900)
     page = person.page
-    open_tab(page)
+    open_tab(person)
     describe(page, "biscuit hops")
     generate(page)
     for title in ("Add a concept", "Rename, remove, export, import", "Go on from a video of before"):

@@ -45,3 +45,13 @@ class Visitor:
     def photograph(self, name: str) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
+
+    def open_tab(self, name: str) -> None:
+        """Open a tab, which a narrow window hides in a menu."""
+        tab, menu = self.page.get_by_role("tab", name=name), self.page.locator(".overflow-menu")
+        expect(tab.or_(menu.locator("> button")).first).to_be_visible()
+        if not tab.is_visible():
+            menu.locator("> button").click()
+            menu.locator(".overflow-dropdown").get_by_text(name).click()
+        else:
+            tab.click()
