@@ -169,14 +169,14 @@ def drawn(random: np.random.Generator, photographs: Sequence[Photograph] = (), p
 
     Args:
         random: decides.
-        photographs: to choose from; where there are any, they are as frequent as the patterns together.
+        photographs: to choose from; where there are any, a quarter of what is not plain.
         plain_share: how many have one plain colour, 0 to 1.
     """
     names = tuple(COLOURS)
     first = names[int(random.integers(len(names)))]
     if random.random() < plain_share:
         return Background("plain", (first,))
-    if photographs and random.random() < 0.5:
+    if photographs and random.random() < 0.25:
         return Background("photograph", photograph=photographs[int(random.integers(len(photographs)))])
     kind = ("gradient", "stripes", "checks", "dots", "noise")[int(random.integers(5))]
     contrasting = _contrasting(first)

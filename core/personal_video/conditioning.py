@@ -5,7 +5,7 @@ The first encoder gives the prompt's token outputs, the second semantic features
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -135,6 +135,12 @@ class Condition:
         weights = self.details.weights
         factor = torch.zeros_like(weights) if dropped is None else (~dropped)[:, None, None].to(weights.dtype)
         return replace(self, details=self.details.weighed(factor))
+
+    def repeated(self, count: int) -> "Condition":
+        """Each clip's so many times, one after the other."""
+        details = Details(*(getattr(self.details, part.name).repeat_interleave(count, 0) for part in fields(Details)))
+        plan = None if self.plan is None else self.plan.repeated(count)
+        return Condition(self.hidden.repeat_interleave(count, 0), self.kept.repeat_interleave(count, 0), details, plan)
 
     @property
     def text_bias(self) -> Tensor:

@@ -46,6 +46,10 @@ class Copies:
             pixels = pixels * through + self.colours[:, concept] * kept
         return pixels
 
+    def interleaved(self, apart: int) -> "Copies":
+        """The same of each of the pictures that lie interleaved in the frames; see `interleaved`."""
+        return Copies(*(interleaved(part, apart) for part in (self.colours, self.opacities, self.seats)))
+
     def shown(self) -> Tensor:
         """All of it as channels, (B, T, 5, H, W): colours over black, opacity, seats."""
         black, whole = torch.zeros_like(self.colours[:, 0]), torch.ones_like(self.opacities[:, 0])
@@ -103,3 +107,15 @@ def drawn_through(pictures: Tensor, maps: Tensor, size: tuple[int, int]) -> Tens
         picture = F.avg_pool2d(picture, 2, ceil_mode=True)
     assert isinstance(drawn, Tensor)
     return drawn.unflatten(0, (batch, sources)).unflatten(-1, (height, width)).transpose(2, 3)
+
+
+def interleaved(x: Tensor, apart: int) -> Tensor:
+    """Every ``apart``-th pixel of both sides as a picture of its own: (B, ..., H, W) to (B · apart², ..., H/a, W/a)."""
+    rows = x.unflatten(-1, (-1, apart)).unflatten(-3, (-1, apart))
+    return rows.movedim((-3, -1), (1, 2)).flatten(0, 2)
+
+
+def woven(x: Tensor, apart: int) -> Tensor:
+    """`interleaved` undone."""
+    rows = x.unflatten(0, (-1, apart, apart)).movedim((1, 2), (-3, -1))
+    return rows.flatten(-4, -3).flatten(-2, -1)

@@ -111,7 +111,7 @@ class Guided:
     network: GenerationNetwork
     condition: Condition
     config: SampleConfig
-    dilation: Dilation = (1, 1)
+    dilation: Dilation = field(default_factory=Dilation)
 
     def __call__(self, x: Tensor, level: float, done: float) -> Tensor:
         """The clip; see `Denoise`."""
@@ -131,7 +131,7 @@ class Guided:
         together = joined(conditions)
         levels = torch.full((len(conditions) * len(x),), level, device=x.device)
         with torch.no_grad(), placement().autocast():
-            clips = self.network(x.repeat(len(conditions), 1, 1, 1, 1), levels, together, self.dilation).clip
+            clips = self.network(x.repeat(len(conditions), 1, 1, 1, 1), levels, together, self.dilation)
         return list(clips.chunk(len(conditions)))
 
 

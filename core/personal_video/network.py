@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from core.personal_video.blocks import Attention, ChannelNorm, Mixing, PlaceEmbedding, SpatialBlock, places, waves
 from core.personal_video.conditioning import TEXT_WIDTH, Condition, Conditioner
-from core.personal_video.copying import SHOWN, Copies, copied
+from core.personal_video.copying import SHOWN, Copies, copied, interleaved, woven
 from core.personal_video.extraction import Details
 from core.personal_video.planning import Planner
 
@@ -25,8 +25,20 @@ PATCH = 4
 _OCTAVES = 6
 _TOUCH = 0.3
 """How much lighter or darker, of 2, copied pixels may be made."""
-Dilation = tuple[int, int]
-"""How far apart the taps of kernels lie, on the larger and on the smaller grid."""
+
+
+@dataclass(frozen=True)
+class Dilation:
+    """How far apart the taps of kernels lie: of those that cut patches, and of those on the larger and smaller grid.
+
+    With ``patches`` apart all the network is: every kernel, and attention likewise, sees the n² pictures that lie
+    interleaved in a larger one, each by itself and each of the size that training saw. The grids' own dilation then
+    counts in cells of those.
+    """
+
+    patches: int = 1
+    large: int = 1
+    small: int = 1
 
 
 @dataclass(frozen=True)
@@ -43,14 +55,6 @@ class Widths:
     blocks: int = 4
     planner: int = 128
     copies: bool = True
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The clip without noise, (B, T, 3, H, W), about -1 to 1, and what of it was copied."""
-
-    clip: Tensor
-    copies: Copies | None
 
 
 class FrameLayer(nn.Module):
@@ -122,34 +126,44 @@ class GenerationNetwork(nn.Module):
         self.last = nn.ModuleList([SpatialBlock(cells, deep) for _ in range(2)])
         self.norm, self.pixels = ChannelNorm(cells), nn.Conv2d(cells, (3 + 1 + 3) * PATCH**2, 1)
 
-    def forward(self, noisy: Tensor, level: Tensor, condition: Condition, dilation: Dilation = (1, 1)) -> Prediction:
-        """What the clip looks like without noise.
+    def forward(self, noisy: Tensor, level: Tensor, condition: Condition, dilation: Dilation | None = None) -> Tensor:
+        """What the clip looks like without noise, (B, T, 3, H, W), about -1 to 1.
 
         Args:
-            noisy: (B, T, 3, H, W), ``(1 - level) · noise + level · clip``; sides are multiples of 8 pixels.
+            noisy: (B, T, 3, H, W), ``(1 - level) · noise + level · clip``; sides are multiples of 8 pixels, times the
+                patches' dilation.
             level: (B,), how much of it is the clip, 0 to 1, both exclusive.
             condition: what is to be seen.
-            dilation: of the kernels; (1, 1) is the first network.
+            dilation: of the kernels; none is the first network.
         """
-        batch, frames = noisy.shape[:2]
+        dilation = dilation or Dilation()
+        copies, apart = self._copies(condition, noisy), dilation.patches
+        if apart == 1:
+            return self._seen(noisy, level, (condition, copies), dilation)
+        pictures = apart * apart
+        given = condition.repeated(pictures), None if copies is None else copies.interleaved(apart)
+        return woven(self._seen(interleaved(noisy, apart), level.repeat_interleave(pictures), given, dilation), apart)
+
+    def _seen(self, noisy: Tensor, level: Tensor, given: tuple[Condition, Copies | None], dilation: Dilation) -> Tensor:
+        """The clip: what is drawn, with the copies over it as far as they are kept."""
+        (condition, copies), (batch, frames) = given, noisy.shape[:2]
         told, plan = self._begun(level, frames)
         text = self.text(condition.hidden), condition.text_bias
-        copies = self._copies(condition, noisy)
         shown = noisy.new_zeros(*noisy.shape[:2], SHOWN, *noisy.shape[3:]) if copies is None else copies.shown()
         x = self.place(self.patches(torch.cat([noisy, shown], dim=2).flatten(0, 1)))
-        skip = x = self.first(x, told.flatten(0, 1), dilation[0])
+        skip = x = self.first(x, told.flatten(0, 1), dilation.large)
         y = self.deep_place(self.down(x)).unflatten(0, (batch, frames)) + plan[..., None, None]
-        y, told, plan = self._deep(y, told, plan, (text, condition), dilation[1])
+        y, told, plan = self._deep(y, told, plan, (text, condition), dilation.small)
         y = self._with_fine_details(y, condition.details)
         x = F.pixel_shuffle(self.up(y.flatten(0, 1)), 2) + skip
         for block in self.last:
-            x = block(x, told.flatten(0, 1), dilation[0])
+            x = block(x, told.flatten(0, 1), dilation.large)
         x = self.norm(x)
         drawn = F.pixel_shuffle(self.pixels(x), PATCH).unflatten(0, (batch, frames)).float()
         pixels, kept, touch = drawn.split((3, 1, 3), dim=2)
         if copies is None:
-            return Prediction(pixels, None)
-        return Prediction(copies.touched(_TOUCH * touch.tanh()).over(pixels, torch.sigmoid(kept + 2)), copies)
+            return pixels
+        return copies.touched(_TOUCH * touch.tanh()).over(pixels, torch.sigmoid(kept + 2))
 
     def _copies(self, condition: Condition, noisy: Tensor) -> Copies | None:
         """What is copied where the plan says, where there is one."""

@@ -32,20 +32,25 @@ class EnlargeConfig:
     start: float = field(
         default=0.35, metadata={"help": "how much of the first video is kept to begin with, 0 to 0.95"}
     )
+    patches_until: float = field(
+        default=1.0, metadata={"help": "share of the steps with all kernels apart, those that cut patches too, 0 to 1"}
+    )
     small_until: float = field(
-        default=1.0, metadata={"help": "share of the steps with the smaller grid's kernels apart"}
+        default=1.0, metadata={"help": "after these, share of the steps with the smaller grid's kernels apart"}
     )
     large_until: float = field(default=0.7, metadata={"help": "the same of the larger grid's kernels"})
     damped_until: float = field(default=0.7, metadata={"help": "share of the steps with noise-damped guidance"})
 
     def __post_init__(self) -> None:
-        shares = [(name, 0, 1) for name in ("small_until", "large_until", "damped_until")]
+        shares = [(name, 0, 1) for name in ("patches_until", "small_until", "large_until", "damped_until")]
         check_ranges(self, ("factor", 2, 8), ("steps", 2, 200), ("start", 0, 0.95), *shares)
 
     def dilation(self, done: float) -> Dilation:
-        """How far apart kernels lie when a share of the steps is done: on the larger and on the smaller grid."""
+        """How far apart kernels lie when a share of the steps is done."""
+        if done < self.patches_until:
+            return Dilation(patches=self.factor)
         large, small = (self.factor if done < until else 1 for until in (self.large_until, self.small_until))
-        return large, small
+        return Dilation(1, large, small)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Redilated:
     def __call__(self, x: Tensor, level: float, done: float) -> Tensor:
         """The clip; see `core.personal_video.flow.Denoise`."""
         second = replace(self.first, dilation=self.config.dilation(done))
-        if done >= self.config.damped_until or second.dilation == (1, 1):
+        if done >= self.config.damped_until or second.dilation == Dilation():
             return second(x, level, done)
         plain = self.first.condition.without_text()
         (steady,) = self.first.told(x, level, [plain])

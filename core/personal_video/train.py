@@ -15,19 +15,18 @@ from torch import Tensor
 from core.command_line import origin
 from core.encoders.image import ImageEncoder, image_encoder
 from core.encoders.text import MeanPooledEncoder
-from core.errors import check_ranges
+from core.errors import ParameterError, check_ranges
 from core.personal_video.composing import Material, Part
-from core.personal_video.conditioning import Condition, Given, Text
+from core.personal_video.conditioning import Given, Text
 from core.personal_video.data import PARTS, Batch, Course, CourseConfig, Sample
-from core.personal_video.extraction import Details
 from core.personal_video.flow import drawn_levels, noised
 from core.personal_video.losses import flow_loss
 from core.personal_video.modes import Letter
-from core.personal_video.network import PersonalVideoNetwork, Prediction, Widths
+from core.personal_video.network import PersonalVideoNetwork, Widths
 from core.personal_video.plan_training import PlanStage
 from core.personal_video.planning import Plan
 from core.personal_video.prepared import PromptEncoder, ScriptFeatures, TokenEncoder, script_features, subject_vectors
-from core.personal_video.trained import FILE, write_network
+from core.personal_video.trained import FILE, load_network, write_network
 from core.runtime import Progress, part_of, placement, seed_everything, silent
 from core.training import Losses, TrainingLoop
 
@@ -43,9 +42,9 @@ class TrainConfig:
         ParameterError: a value is out of its range.
     """
 
-    steps: int = field(default=40_000, metadata={"help": "steps on clips, 1 to 10000000"})
-    extraction_steps: int = field(default=10_000, metadata={"help": "steps on single pictures before, 1 to 10000000"})
-    plan_steps: int = field(default=10_000, metadata={"help": "steps of the planner before these, 1 to 10000000"})
+    steps: int = field(default=40_000, metadata={"help": "steps on clips, 0 to 10000000"})
+    extraction_steps: int = field(default=10_000, metadata={"help": "steps on single pictures before, 0 to 10000000"})
+    plan_steps: int = field(default=10_000, metadata={"help": "steps of the planner before these, 0 to 10000000"})
     plans: int = field(default=64, metadata={"help": "paths in a batch of the planner, 1 to 4096"})
     pictures: int = field(default=4, metadata={"help": "pictures taken from each clip in the first stage, 1 to 32"})
     learning_rate: float = field(default=6e-4, metadata={"help": "highest learning rate, 0.000001 to 1"})
@@ -54,11 +53,12 @@ class TrainConfig:
     without_subject: float = field(default=0.05, metadata={"help": "clips made without their subject's looks, 0 to 1"})
     checkpoint_every: int = field(default=1000, metadata={"help": "steps between checkpoints, 1 to 100000"})
     measured: int = field(default=8, metadata={"help": "held-out clips of each kind for the curves, 1 to 256"})
+    start: str = field(default="", metadata={"help": "weights to begin with, as `train` wrote them; none: untrained"})
     widths: Widths = field(default_factory=Widths)
 
     def __post_init__(self) -> None:
         shares = [(name, 0, 1) for name in ("weight_decay", "without_text", "without_subject")]
-        steps = [(name, 1, 10_000_000) for name in ("steps", "extraction_steps", "plan_steps")]
+        steps = [(name, 0, 10_000_000) for name in ("steps", "extraction_steps", "plan_steps")]
         check_ranges(self, *steps, ("plans", 1, 4096), ("pictures", 1, 32), *shares)
         check_ranges(self, ("learning_rate", 1e-6, 1), ("checkpoint_every", 1, 100_000), ("measured", 1, 256))
 
@@ -138,14 +138,6 @@ def single_pictures(batch: Taught, count: int, random: np.random.Generator) -> T
     return Taught(batch.mode, clips, plan, batch.given)
 
 
-def repeated(condition: Condition, count: int) -> Condition:
-    """Each clip's condition so many times, one after the other."""
-    details = condition.details
-    parts = (getattr(details, part.name).repeat_interleave(count, 0) for part in fields(Details))
-    return Condition(condition.hidden.repeat_interleave(count, 0), condition.kept.repeat_interleave(count, 0),
-                     Details(*parts))  # fmt: skip
-
-
 class Stage:
     """One of both stages: the loop, and its step.
 
@@ -199,19 +191,20 @@ class Stage:
             batch = single_pictures(batch, self.pictures, random)
         level = drawn_levels(len(batch.clips)).to(self.device)
         made = self.made(batch, level, torch.randn_like(batch.clips))
-        return {"loss": flow_loss(made.clip, batch.clips, level).mean()}
+        return {"loss": flow_loss(made, batch.clips, level).mean()}
 
-    def made(self, batch: Taught, level: Tensor, noise: Tensor) -> Prediction:
+    def made(self, batch: Taught, level: Tensor, noise: Tensor) -> Tensor:
         """What the networks make of a batch's noised clips; in training some lose their text or their subject."""
         repeats = len(batch.clips) // len(batch.given.text.kept)
         with placement().autocast():
-            condition = repeated(self.network.conditioner(batch.mode, batch.given), repeats)
+            condition = self.network.conditioner(batch.mode, batch.given).repeated(repeats)
             condition = replace(condition, plan=batch.plan)
             if self.network.training:
                 odds = torch.rand(2, len(batch.clips), device=self.device)
                 condition = condition.without_text(odds[0] < self.config.without_text)
                 condition = condition.without_subject(odds[1] < self.config.without_subject)
-            return self.network.generation(noised(batch.clips, noise, level), level, condition)
+            made: Tensor = self.network.generation(noised(batch.clips, noise, level), level, condition)
+        return made
 
     @torch.no_grad()
     def measure(self) -> dict[str, float]:
@@ -224,7 +217,7 @@ class Stage:
             for number in MEASURED_LEVELS:
                 level = torch.full((len(batch.clips),), number, device=self.device)
                 made = self.made(batch, level, noise)
-                flows.append(float(flow_loss(made.clip, batch.clips, level).mean()))
+                flows.append(float(flow_loss(made, batch.clips, level).mean()))
             figures[f"{part}_flow"] = round(float(np.mean(flows)), 5)
         return figures
 
@@ -256,7 +249,9 @@ def train(
         The figures of the planner, and of the last stage, on what was held out.
 
     Raises:
-        ParameterError: the folder holds another training, or there are too few subjects.
+        ParameterError: the folder holds another training, there are too few subjects, or what it is to begin with has
+            other widths.
+        WeightsError: what it is to begin with is missing or wrong.
     """
     seed_everything(config[1].seed)
     out.mkdir(parents=True, exist_ok=True)
@@ -264,6 +259,8 @@ def train(
     encoders = encoders or (MeanPooledEncoder("minilm"), image_encoder("efficientnet_lite0"))
     prepared = Prepared.of(course, encoders, out, progress)
     network = PersonalVideoNetwork(config[0].widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config[0].start:
+        network.load_state_dict(_begun(config[0]).state_dict())
     config_of = StageConfig(
         **{part.name: getattr(config[0], part.name) for part in fields(TrainConfig)},
         seed=config[1].seed,
@@ -278,6 +275,19 @@ def train(
     figures |= second.run(first.steps, part_of(progress, 2, 3))
     write_network(network, out / FILE, {**origin("personal_video"), "seed": str(config[1].seed)})
     return figures
+
+
+def _begun(config: TrainConfig) -> PersonalVideoNetwork:
+    """The networks that a training begins with.
+
+    Raises:
+        ParameterError: they have other widths.
+        WeightsError: they are missing or wrong.
+    """
+    network = load_network(Path(config.start))
+    if network.generation.widths != config.widths:
+        raise ParameterError(f"{config.start} has {network.generation.widths}; train with the same widths.")
+    return network
 
 
 def _in_words(course: Course) -> str:

@@ -127,7 +127,7 @@ class Design:
         found = []
         for number in MEASURED_LEVELS:
             with placement().autocast():
-                made = self.stage.made(coded, torch.full((HELD_OUT,), number), noise).clip
+                made = self.stage.made(coded, torch.full((HELD_OUT,), number), noise)
             found.append(float((self.codec.decoded(made.float()) - batch.clips).square().mean()))
         return found
 

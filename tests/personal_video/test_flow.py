@@ -9,6 +9,7 @@ from torch import Tensor
 
 from core.errors import ParameterError
 from core.personal_video.flow import Guided, SampleConfig, drawn_levels, joined, levels_of, noised, walk
+from core.personal_video.network import Dilation
 from core.personal_video.redilation import EnlargeConfig, Redilated, bicubic, enlarged
 from tests.personal_video.made import given, small_network
 
@@ -88,14 +89,15 @@ def test_conditions_in_one_batch_answer_as_each_alone() -> None:
 
 
 def test_kernels_lie_apart_by_stage_and_for_their_share_of_the_steps() -> None:
-    config = EnlargeConfig(factor=2, large_until=0.5, small_until=0.8)
-    assert [config.dilation(done) for done in (0.0, 0.49, 0.5, 0.79, 0.8)] == [(2, 2), (2, 2), (1, 2), (1, 2), (1, 1)]
+    config = EnlargeConfig(factor=2, patches_until=0.2, large_until=0.5, small_until=0.8)
+    expected = [Dilation(2), Dilation(1, 2, 2), Dilation(1, 2, 2), Dilation(1, 1, 2), Dilation(1, 1, 2), Dilation()]
+    assert [config.dilation(done) for done in (0.0, 0.2, 0.49, 0.5, 0.79, 0.8)] == expected
 
 
 def test_noise_is_told_by_the_kernels_as_they_were_and_the_text_by_those_pulled_apart() -> None:
     """Equation 6 of ScaleCrafter, step by step."""
     first, x = guided(SampleConfig(text_guidance=4)), torch.randn(2, 4, 3, 64, 64)
-    apart = replace(first, dilation=(2, 2))
+    apart = replace(first, dilation=Dilation(2))
     (steady,) = first.told(x, 0.5, [first.condition.without_text()])
     asked, unasked = apart.told(x, 0.5, [first.condition, first.condition.without_text()])
     expected = (steady + 4 * (asked - unasked)).clamp(-1, 1)
@@ -105,7 +107,7 @@ def test_noise_is_told_by_the_kernels_as_they_were_and_the_text_by_those_pulled_
 
 def test_after_the_damped_steps_the_second_network_is_the_first() -> None:
     first, x = guided(), torch.randn(2, 4, 3, 64, 64)
-    config = EnlargeConfig(small_until=0.5, large_until=0.5, damped_until=0.5)
+    config = EnlargeConfig(patches_until=0.5, small_until=0.5, large_until=0.5, damped_until=0.5)
     torch.testing.assert_close(Redilated(first, config)(x, 0.5, 0.9), first(x, 0.5, 0.9))
 
 

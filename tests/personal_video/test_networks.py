@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from core.personal_video.blocks import Attention, SpatialBlock, attended
-from core.personal_video.copying import Copies, drawn_through
+from core.personal_video.copying import Copies, drawn_through, interleaved, woven
 from core.personal_video.losses import flow_loss
+from core.personal_video.network import Dilation
 from tests.personal_video.made import given, small_network
 
 
@@ -21,6 +22,25 @@ def test_kernels_pulled_apart_see_each_of_the_interleaved_grids_as_the_kernels_s
                     apart[..., row::2, column::2], block(large[..., row::2, column::2]), atol=1e-5, rtol=1e-4
                 )
         assert not torch.allclose(apart, block(large))
+
+
+def test_a_network_pulled_apart_sees_each_of_the_interleaved_clips_as_it_saw_its_own() -> None:
+    """Oracle of the second network, without copies: those are drawn at the larger size."""
+    network, large = small_network().eval(), torch.randn(2, 4, 3, 64, 64)
+    condition = network.conditioner("a", given())
+    level = torch.tensor([0.3, 0.6])
+    with torch.no_grad():
+        apart = network.generation(large, level, condition, Dilation(patches=2))
+        for row in (0, 1):
+            for column in (0, 1):
+                alone = network.generation(large[..., row::2, column::2].contiguous(), level, condition)
+                torch.testing.assert_close(apart[..., row::2, column::2], alone, atol=1e-4, rtol=1e-3)
+        assert not torch.allclose(apart, network.generation(large, level, condition), atol=1e-2)
+
+
+def test_a_network_pulled_apart_lays_copies_as_fine_as_its_frames() -> None:
+    x = torch.arange(2 * 3 * 4 * 6.0).reshape(2, 3, 4, 6)
+    assert torch.equal(interleaved(x, 2)[1], x[0, :, ::2, 1::2]) and torch.equal(woven(interleaved(x, 2), 2), x)
 
 
 @pytest.mark.parametrize("keys", [5, 300])
@@ -67,9 +87,9 @@ def test_the_network_does_not_look_from_one_clip_of_a_batch_to_another() -> None
     noise, level = torch.randn(2, 4, 3, 32, 32), torch.tensor([0.3, 0.3])
     with torch.no_grad():
         condition = network.conditioner("a", what)
-        one = network.generation(noise, level, condition).clip
+        one = network.generation(noise, level, condition)
         noise[1] = 0
-        other = network.generation(noise, level, condition).clip
+        other = network.generation(noise, level, condition)
     torch.testing.assert_close(one[0], other[0], atol=1e-5, rtol=1e-4)
     assert not torch.allclose(one[1], other[1])
 
@@ -78,9 +98,9 @@ def test_frames_see_each_other() -> None:
     network, noise, level = small_network(), torch.randn(2, 4, 3, 32, 32), torch.tensor([0.3, 0.3])
     with torch.no_grad():
         condition = network.conditioner("d", given())
-        one = network.generation(noise, level, condition).clip
+        one = network.generation(noise, level, condition)
         noise[:, 3] = 0
-        other = network.generation(noise, level, condition).clip
+        other = network.generation(noise, level, condition)
     assert not torch.allclose(one[:, 0], other[:, 0], atol=1e-4)
 
 

@@ -72,6 +72,20 @@ def test_a_folder_with_other_clips_is_refused(tmp_path: Path) -> None:
         train(material(), (config, replace(CLIPS, pair_share=0.5)), tmp_path, encoders)
 
 
+def test_a_training_goes_on_from_weights_of_the_same_widths(tmp_path: Path) -> None:
+    encoders, network, begun = (WordEncoder(), PlainEncoder()), small_network(), tmp_path / "begun.safetensors"
+    write_network(network, begun, {})
+    config = replace(CONFIG, start=str(begun), plan_steps=0, extraction_steps=0, steps=1, learning_rate=1e-2)
+    figures = train(material(), (config, CLIPS), tmp_path / "on", encoders)
+    assert {"plan_action", "subject_flow"} <= set(figures)
+    before, after = load_network(begun).state_dict(), load_network(tmp_path / "on" / FILE).state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("planner"))
+    apart = [float((before[name] - after[name]).abs().max()) for name in before if name.startswith("generation")]
+    assert 0 < max(apart) < 0.1
+    with pytest.raises(ParameterError, match="same widths"):
+        train(material(), (replace(config, widths=Widths()), CLIPS), tmp_path / "wide", encoders)
+
+
 def test_weights_come_back_in_half_precision_with_their_widths(tmp_path: Path) -> None:
     network = small_network()
     write_network(network, tmp_path / FILE, {"seed": "7"})
