@@ -177,7 +177,7 @@ class TrainingLoop:
             (self.folder / METRICS).unlink(missing_ok=True)
             return
         state = torch.load(path, weights_only=True)
-        if state["config"] != repr(self.config):
+        if state["config"] != repr(self.config) or "averages" not in state:  # those of another kind of loop have none
             raise ParameterError(
                 f"The folder {self.folder} holds a training with other settings; name another one, or empty it."
             )

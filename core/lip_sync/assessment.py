@@ -1,4 +1,4 @@
-"""What the networks can do on clips of other faces and voices."""
+"""What the networks, which do not train meanwhile, can do on clips of other faces and voices."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -24,9 +24,7 @@ _FIGURE_CLIPS = 12
 def offset_figures(features: FeatureExtraction, clips: Sequence[ClipFile]) -> dict[str, float]:
     """How often the offset of a clip, which is 0, is read within a frame, and the mean confidence."""
     chosen = clips[:: max(1, len(clips) // _FIGURE_CLIPS)]
-    features.eval()
     readings = [reading_of(features, clip.shown, clip.shown_windows) for clip in (file.read() for file in chosen)]
-    features.train()
     right = np.mean([abs(reading.av_offset_frames) <= 1 for reading in readings])
     return {
         "within_one_frame": round(float(right), 4),
@@ -37,9 +35,7 @@ def offset_figures(features: FeatureExtraction, clips: Sequence[ClipFile]) -> di
 @torch.inference_mode()
 def opening_figures(features: FeatureExtraction, opening: Opening, clips: Sequence[ClipFile]) -> dict[str, float]:
     """The correlation of the opening that is told with the one that is known, over clips; 0 where nothing moves."""
-    opening.eval()
     told, known = _told_openings(features, opening, clips)
-    opening.train()
     moves = len(told) > 1 and float(told.std()) > 0 and float(known.std()) > 0
     return {"opening_correlation": round(float(np.corrcoef(told, known)[0, 1]), 4) if moves else 0.0}
 
@@ -55,13 +51,13 @@ def widest(features: FeatureExtraction, opening: Opening, clips: Sequence[ClipFi
 def _told_openings(
     features: FeatureExtraction, opening: Opening, clips: Sequence[ClipFile]
 ) -> tuple[np.ndarray, np.ndarray]:
-    told, known = [], []
+    told, known, device = [], [], next(opening.parameters()).device
     for clip in clips:
         windows, opens = spoken(clip)
         with placement().autocast():
-            told.append(opening(features.hearing(windows)))
+            told.append(opening(features.hearing(windows.to(device))))
         known.append(opens)
-    values, truth = torch.cat(told).float().numpy(), torch.cat(known).numpy()
+    values, truth = torch.cat(told).float().cpu().numpy(), torch.cat(known).numpy()
     return values[np.isfinite(truth)], truth[np.isfinite(truth)]
 
 
@@ -97,9 +93,7 @@ def made_clip(network: MouthNetwork, clip: Clip, reference: int = 0) -> np.ndarr
 def picture_figures(network: MouthNetwork, clips: Sequence[ClipFile]) -> dict[str, float]:
     """How near what is made is to what was asked for, beside the picture that was shown, and whether it is in sync."""
     chosen = clips[:: max(1, len(clips) // _FIGURE_CLIPS)]
-    network.generator.eval()
     rows = [_figures(network, file.read()) for file in chosen]
-    network.generator.train()
     return {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]}
 
 

@@ -26,6 +26,7 @@ SHIFTS = 12
 """By so many moments sound is shifted against sight in training, at most."""
 HELD_OUT_EVERY = 6
 """One in so many faces, and one in so many voices, is held out."""
+WHOLE = slice(None)
 _LEFT, _LOWER_LIP, _RIGHT, _UPPER_LIP = 12, 15, 18, 21  # of the inner edge, among the 25
 
 
@@ -179,6 +180,10 @@ class Moments:
     windows: Tensor
     opening: Tensor
 
+    def to(self, device: torch.device) -> "Moments":
+        """The same on a device."""
+        return Moments(*(getattr(self, part.name).to(device) for part in fields(self)))
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -198,11 +203,21 @@ class Runs:
     truth: Tensor
     opening: Tensor
 
+    def to(self, device: torch.device) -> "Runs":
+        """The same on a device."""
+        given = Given(*(getattr(self.given, part.name).to(device) for part in fields(Given)))
+        groups, windows, truth, opening = (x.to(device) for x in (self.groups, self.windows, self.truth, self.opening))
+        return Runs(groups, windows, given, truth, opening)
 
-def moments(clips: Sequence[ClipFile], each: int, random: np.random.Generator, look: Look | None = None) -> Moments:
+
+Drawn = Sequence[tuple[ClipFile, np.random.Generator]]
+"""The clips of a batch, each with random numbers of its own."""
+
+
+def moments(clips: Drawn, each: int, look: Look | None = None) -> Moments:
     """A run of ``each`` moments of every clip: of what it shows, clear or blurred, or of its target."""
     groups, windows, opening = [], [], []
-    for clip in clips:
+    for clip, random in clips:
         kind = str(random.choice(("shown", "blurred", "target")))
         opens = clip.part("opening") if kind == "target" else openings(clip.part("landmarks"))
         pictures, heard = clip.part(kind), clip.part("target_windows" if kind == "target" else "shown_windows")
@@ -231,9 +246,9 @@ def spoken(clip: ClipFile) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(windows), torch.from_numpy(opens)
 
 
-def runs(clips: Sequence[ClipFile], length: int, random: np.random.Generator, look: Look | None = None) -> Runs:
+def runs(clips: Drawn, length: int, look: Look | None = None) -> Runs:
     """A run of ``length`` pictures of every clip, and a picture of the same clip for reference."""
-    parts = [_run(clip, length, random, look) for clip in clips]
+    parts = [_run(clip, length, random, look) for clip, random in clips]
     joined: Any = [torch.cat([part[n] for part in parts]) for n in range(8)]
     groups, windows, truth, blurred, reference, opening, rest, landmarks = joined
     return Runs(groups, windows, Given(blurred, reference, rest, landmarks), truth, opening)
@@ -279,6 +294,11 @@ def louder(windows: Tensor, random: np.random.Generator, look: Look | None) -> T
         return windows
     shift = look.loudness_db * float(random.uniform(-1, 1)) * 40**0.5
     return torch.cat([windows[:, :1] + shift, windows[:, 1:]], dim=1)
+
+
+def drawn(clips: Sequence[ClipFile], random: np.random.Generator, mine: slice = WHOLE) -> Drawn:
+    """A share of a batch's clips, each with the random numbers that it also has where nobody shares the batch."""
+    return list(zip(clips, random.spawn(len(clips)), strict=True))[mine]
 
 
 def batches(clips: Sequence[ClipFile], size: int, seed: int) -> Callable[[int], list[ClipFile]]:

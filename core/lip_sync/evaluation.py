@@ -9,7 +9,7 @@ of what comes out is measured by the landmarks of mediapipe on whole pictures. T
     untouched   the film as it was
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from typing import TypeVar
@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.bulk import ALONE, Workers, run_all
 from core.encoders.efficientnet_lite import EfficientNetLite
 from core.encoders.image import load_efficientnet_lite
-from core.errors import check_ranges
+from core.errors import ParameterError, check_ranges
 from core.lip_sync.animator import FaceAnimator, HeadPose
 from core.lip_sync.articulation import Phone, articulation
 from core.lip_sync.assessment import reading_of
@@ -94,6 +95,10 @@ class Reconstruction:
     perceptual: float
 
 
+Measured = tuple[dict[str, Saying], dict[str, Reconstruction]]
+"""The figures by method."""
+
+
 def opening_correlation(measured: Openings, asked: Openings) -> float:
     """Pearson's correlation of two courses of the mouth's opening, (N,) each; 0 where one of them does not move."""
     if measured.std() < 1e-9 or asked.std() < 1e-9:
@@ -158,40 +163,91 @@ class _Film:
         return np.stack([crop(picture, matrix) for picture, matrix in zip(self.pictures, places, strict=True)])
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A portrait, and the speech of its film, the one that is asked for, and one that nobody asked for."""
+
+    portrait: Portrait
+    said: tuple[Speech, ...]
+    number: int
+
+    def __str__(self) -> str:
+        return self.portrait.name
+
+
+@dataclass(frozen=True)
+class MeasureJob:
+    """What a worker does: it takes a portrait with its speeches, makes the films, and gives the figures of each.
+
+    Attributes:
+        load: gives the network; it can be pickled where workers are to share the films.
+        config: how much is measured.
+    """
+
+    load: Callable[[], MouthNetwork]
+    config: EvaluateConfig
+
+    def __call__(self) -> Callable[[Wanted], Measured]:
+        """Load the network, and what looks at pictures."""
+        network, perceptual = self.load(), Perceptual()
+
+        def measured(wanted: Wanted) -> Measured:
+            trial = _Trial(network, wanted.portrait, wanted.said, self.config, wanted.number)
+            with FaceFinder(1) as finder:
+                return _measured(trial, finder, perceptual)
+
+        return measured
+
+
 def evaluate(
-    network: MouthNetwork,
-    portraits: Sequence[Portrait],
-    speeches: Sequence[Speech],
+    load: Callable[[], MouthNetwork],
+    unseen: tuple[Sequence[Portrait], Sequence[Speech]],
     config: EvaluateConfig,
     progress: Progress = silent,
-) -> tuple[dict[str, Saying], dict[str, Reconstruction]]:
+    how: Workers = ALONE,
+) -> Measured:
     """Measure the methods on portraits and speeches that are all unseen.
+
+    Args:
+        load: gives the network; called once in this process, or once in every worker.
+        unseen: the portraits and the speeches.
+        config: how much is measured.
+        progress: told of every portrait.
+        how: how many workers; the figures are the same however many there are.
 
     Returns:
         By method, how well it says what was asked for, and how well the film's own speech brings its mouth back.
+
+    Raises:
+        ParameterError: a portrait cannot be measured.
     """
-    by_voice: dict[str, list[Speech]] = {}
-    for speech in speeches:
-        by_voice.setdefault(speech.voice, []).append(speech)
-    rows: list[tuple[dict[str, Saying], dict[str, Reconstruction]]] = []
-    perceptual, chosen = Perceptual(), list(portraits)[: config.most]
-    with FaceFinder(1) as finder:
-        for number, portrait in enumerate(chosen):
-            progress(number, len(chosen), portrait.name)
-            random = np.random.default_rng([config.seed, number])
-            voices = [str(random.choice(sorted(by_voice))) for _ in range(3)]
-            seconds = config.frames / float(FRAME_RATE) + 1
-            said = [passage(by_voice[voice], seconds, random) for voice in voices]
-            rows.append(_measured(_Trial(network, portrait, said, config, number), finder, perceptual))
+    wanted = [_wanted(portrait, unseen[1], config, n) for n, portrait in enumerate(unseen[0][: config.most])]
+    told = run_all(MeasureJob(load, config), wanted, progress, how.workers, how.cluster)
+    rows: list[Measured] = []
+    for one in sorted(told, key=lambda outcome: outcome.index):
+        if one.result is None:
+            raise ParameterError(one.error)
+        rows.append(one.result)
     return (
         {name: _mean([row[0][name] for row in rows]) for name in rows[0][0]},
         {name: _mean([row[1][name] for row in rows]) for name in rows[0][1]},
     )
 
 
+def _wanted(portrait: Portrait, speeches: Sequence[Speech], config: EvaluateConfig, number: int) -> Wanted:
+    """Three passages by lot, of voices by lot."""
+    by_voice: dict[str, list[Speech]] = {}
+    for speech in speeches:
+        by_voice.setdefault(speech.voice, []).append(speech)
+    random = np.random.default_rng([config.seed, number])
+    voices = [str(random.choice(sorted(by_voice))) for _ in range(3)]
+    seconds = config.frames / float(FRAME_RATE) + 1
+    return Wanted(portrait, tuple(passage(by_voice[voice], seconds, random) for voice in voices), number)
+
+
 @dataclass(frozen=True)
 class _Trial:
-    """One portrait, the speech of its film, the speech that is asked for, and one that nobody asked for."""
+    """What is wanted of a network."""
 
     network: MouthNetwork
     portrait: Portrait
@@ -222,9 +278,7 @@ class _Trial:
         return _Film(pasted, film.faces)
 
 
-def _measured(
-    trial: _Trial, finder: FaceFinder, perceptual: Perceptual
-) -> tuple[dict[str, Saying], dict[str, Reconstruction]]:
+def _measured(trial: _Trial, finder: FaceFinder, perceptual: Perceptual) -> Measured:
     count = trial.config.frames
     poses = head_poses(MakeConfig(frames=count), np.random.default_rng([trial.config.seed, trial.number, 1]))
     heard = [frame_windows(mfcc(speech.wave), count) for speech in trial.said]

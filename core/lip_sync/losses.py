@@ -1,8 +1,10 @@
-"""The losses of both stages (METHODS 4, training)."""
+"""The losses of both stages (METHODS 4, training); of several processes each has its own, of which the mean counts."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from core.sharing import evened
 
 
 def sync_loss(seen: Tensor, heard: Tensor, scale: Tensor) -> Tensor:
@@ -42,7 +44,7 @@ def offset_loss(seen: Tensor, heard: Tensor, scale: Tensor) -> Tensor:
 def opening_loss(told: Tensor, opening: Tensor) -> Tensor:
     """Mean squared error of what is told of the mouth's opening (B,), in fifths of its width; NaN is left out."""
     known = torch.isfinite(opening)
-    return ((told[known] - 5 * opening[known]) ** 2).mean() if known.any() else told.sum() * 0
+    return ((told[known] - 5 * opening[known]) ** 2).sum() / evened(known.sum()).clamp(min=1e-6)
 
 
 def agreement_loss(seen: Tensor, heard: Tensor) -> Tensor:
@@ -52,7 +54,7 @@ def agreement_loss(seen: Tensor, heard: Tensor) -> Tensor:
 
 def picture_loss(made: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Mean absolute difference of pictures (B, C, S, S), by a weight (B, 1, S, S) per pixel, above 0."""
-    return ((made - truth).abs() * weight).sum() / (made.shape[1] * weight.sum())
+    return ((made - truth).abs() * weight).sum() / (made.shape[1] * evened(weight.sum()))
 
 
 def mouth_weight(landmarks: Tensor, side_px: int) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from core.lip_sync.mouth_region import gradient_kernels
 from core.lip_sync.sound import COEFFICIENTS, COLUMNS
+from core.sharing import SharedBatchNorm1d, SharedBatchNorm2d
 
 GROUP = 5
 """The x of METHODS: pictures in a group, 25 a second, the middle one the one that is meant."""
@@ -65,12 +66,12 @@ class GradientMap(nn.Module):
 
 def block(channels: int, out: int, stride: int = 1) -> nn.Sequential:
     """Convolution of 3 × 3, batch normalisation and SiLU; what is brighter or louder than the batch stays so."""
-    return nn.Sequential(nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.SiLU())
+    return nn.Sequential(nn.Conv2d(channels, out, 3, stride, 1, bias=False), SharedBatchNorm2d(out), nn.SiLU())
 
 
 def centred(channels: int) -> nn.Sequential:
     """To a vector about the mean of the batch, so that vectors of unit length point all ways from the beginning."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(channels, VECTOR), nn.BatchNorm1d(VECTOR, affine=False))
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels, VECTOR), SharedBatchNorm1d(VECTOR, affine=False))
 
 
 class Sight(nn.Module):

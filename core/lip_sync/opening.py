@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from core.lip_sync.crops import FOLLOWING
 from core.lip_sync.model import VECTOR
+from core.sharing import evened
 
 _UNITS = 5
 """What is told is in fifths of the mouth's width, about 0 to 2."""
@@ -45,10 +46,8 @@ class Opening(nn.Module):
 def quantile_loss(told: Tensor, opening: Tensor, quantile: float) -> Tensor:
     """How far what is told (B,) is from a quantile of openings (B,) in widths of the mouth; NaN is left out."""
     known = torch.isfinite(opening)
-    if not known.any():
-        return told.sum() * 0
     more = _UNITS * opening[known] - told[known]
-    return torch.maximum(quantile * more, (quantile - 1) * more).mean()
+    return torch.maximum(quantile * more, (quantile - 1) * more).sum() / evened(known.sum()).clamp(min=1e-6)
 
 
 def opened(rest: Tensor, opening: Tensor) -> Tensor:

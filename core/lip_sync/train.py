@@ -1,24 +1,21 @@
 """Training in two stages (METHODS 4): the feature extraction alone, then, with it frozen, generator and discriminator.
 
-Between them a few minutes go into how far what is heard opens the mouth. All are steps of one loop: AdamW under a
-cosine, figures on clips of other faces and voices at every checkpoint, and after a kill it goes on from the last one.
+Between them a few minutes go into how far what is heard opens the mouth. All are steps of the loop that tools share,
+with figures on clips of other faces and voices at every checkpoint. Of several processes each takes its share of a
+batch's clips, and all see and hear against the moments of the whole batch (`core.sharing`).
 """
 
-import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from core.command_line import origin
 from core.errors import ParameterError, check_ranges
 from core.lip_sync.assessment import offset_figures, opening_figures, picture_figures, widest
-from core.lip_sync.data import SHIFTS, Look, Runs, Split, batches, louder, moments, runs, spoken
+from core.lip_sync.data import SHIFTS, Drawn, Look, Runs, Split, batches, drawn, louder, moments, runs, spoken
 from core.lip_sync.generator import Discriminator, Generator, Made, MouthNetwork
 from core.lip_sync.losses import (
     agreement_loss,
@@ -33,15 +30,14 @@ from core.lip_sync.losses import (
 from core.lip_sync.model import GROUP, FeatureExtraction
 from core.lip_sync.network import FILE, write_network
 from core.lip_sync.opening import Opening, quantile_loss
-from core.media.whole_file import written_whole
 from core.runtime import Progress, part_of, placement, seed_everything, silent
+from core.sharing import even, gathered, share_of_mine
+from core.training import Losses, TrainingLoop
 
-CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 APART = 4
 """Moments nearer to each other than this look and sound alike, and are no contrast."""
 _SPOKEN = 4
 """So many times as many clips are in a batch where they are only listened to."""
-Losses = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -88,109 +84,6 @@ class TrainConfig:
         )
 
 
-class Stage:
-    """The state of one stage: its networks, an optimiser for each, and how far it is.
-
-    Args:
-        networks: by name, trained in place.
-        config: how.
-        folder: for checkpoint and metrics; an unfinished training there is gone on with.
-
-    Raises:
-        ParameterError: the folder holds a training with other settings.
-    """
-
-    def __init__(self, networks: Mapping[str, nn.Module], config: TrainConfig, folder: Path) -> None:
-        self.networks, self.config, self.folder, self.step = networks, config, folder, 0
-        self.accelerator = Accelerator(mixed_precision="no")
-        self.optimisers = {
-            name: torch.optim.AdamW(
-                network.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
-            )
-            for name, network in networks.items()
-        }
-        folder.mkdir(parents=True, exist_ok=True)
-        self._resume()
-
-    def run(
-        self,
-        one_step: Callable[[int], Losses],
-        measure: Callable[[], Mapping[str, float]],
-        progress: Progress = silent,
-    ) -> None:
-        """Train to the end.
-
-        Args:
-            one_step: of a step's number; calls `descend` for each network, and returns the losses for the record.
-            measure: figures on held-out clips.
-            progress: told of every step; may stop the training, which then goes on from its last checkpoint.
-        """
-        sums: dict[str, float] = {}
-        for network in self.networks.values():
-            network.train()
-        while self.step < self.config.steps:
-            progress(self.step, self.config.steps, "training")
-            self._set_rate()
-            for name, loss in one_step(self.step).items():
-                sums[name] = sums.get(name, 0.0) + float(loss.detach())
-            self.step += 1
-            every = (self.step - 1) % self.config.checkpoint_every + 1
-            if every == self.config.checkpoint_every or self.step == self.config.steps:
-                self._keep({name: round(total / every, 4) for name, total in sums.items()}, measure())
-                sums = {}
-        for network in self.networks.values():
-            network.eval()
-
-    def descend(self, name: str, loss: Tensor) -> None:
-        """Go one step of a network down a loss."""
-        self.optimisers[name].zero_grad()
-        self.accelerator.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.networks[name].parameters(), 1.0)
-        self.optimisers[name].step()
-
-    def random(self, step: int) -> np.random.Generator:
-        """The random numbers of a step, the same whether or not the training was stopped before it."""
-        torch.manual_seed(self.config.seed * 100_003 + step)
-        return np.random.default_rng([self.config.seed, step])
-
-    def _set_rate(self) -> None:
-        """A twentieth of the training to rise, the rest to fall along half a cosine."""
-        done = self.step / self.config.steps
-        share = done / 0.05 if done < 0.05 else 0.5 * (1 + math.cos(math.pi * (done - 0.05) / 0.95))
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = self.config.learning_rate * max(share, 0.005)
-
-    def _keep(self, losses: Mapping[str, float], figures: Mapping[str, float]) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        with (self.folder / METRICS).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"step": self.step, **losses, **figures}) + "\n")
-        state = {
-            "config": repr(self.config),
-            "step": self.step,
-            "networks": {name: network.state_dict() for name, network in self.networks.items()},
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-        }
-        with written_whole(self.folder / CHECKPOINT) as part:
-            torch.save(state, part)
-
-    def _resume(self) -> None:
-        path = self.folder / CHECKPOINT
-        if not path.exists():
-            (self.folder / METRICS).unlink(missing_ok=True)
-            return
-        state = torch.load(path, weights_only=True)
-        if state["config"] != repr(self.config):
-            raise ParameterError(
-                f"The folder {self.folder} holds a training with other settings; name another one, or empty it."
-            )
-        self.step = state["step"]
-        for name, network in self.networks.items():
-            network.load_state_dict(state["networks"][name])
-            self.optimisers[name].load_state_dict(state["optimisers"][name])
-
-
 def train(clips: Path, config: TrainConfig, out: Path, progress: Progress = silent) -> dict[str, float]:
     """Both stages on a folder of clips; writes the weights, and goes on where it was stopped.
 
@@ -219,24 +112,26 @@ def train_features(
     """The first stage: sight and hearing alone, until they agree."""
     seed_everything(config.seed)
     features = FeatureExtraction().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    stage, draws = Stage({"features": features}, config, folder), batches(split.train, config.clips, config.seed)
+    loop = TrainingLoop({"features": features}, config, folder)
+    draw = _draws(split, config.clips, loop)
 
     def one_step(step: int) -> Losses:
-        drawn = moments(draws(step), config.moments, stage.random(step), look)
+        taken = moments(draw(step), config.moments, look).to(loop.accelerator.device)
         with placement().autocast():
-            seen, heard = features(drawn.groups, drawn.windows.flatten(0, 1))
-        around, scale = heard.unflatten(0, drawn.windows.shape[:2]), features.scale.clamp(1, 50)
-        here = around[:, SHIFTS:-SHIFTS].flatten(0, 1)
-        apart = slice(None, None, APART)
+            seen, heard = features(taken.groups, taken.windows.flatten(0, 1))
+        runs_seen, around = (vectors.unflatten(0, (len(taken.windows), -1)) for vectors in (seen, heard))
+        here, scale = around[:, SHIFTS:-SHIFTS], features.scale.clamp(1, 50)
+        sights, sounds = (gathered(vectors[:, ::APART].flatten(0, 1)) for vectors in (runs_seen, here))
+        told = features.told_opening(torch.cat([seen, here.flatten(0, 1)]))
         losses = {
-            "offset": offset_loss(seen.unflatten(0, (len(around), -1)), around, 3 * scale),
-            "sync": sync_loss(seen[apart], here[apart], scale),
-            "opening": opening_loss(features.told_opening(torch.cat([seen, here])), drawn.opening.repeat(2)),
+            "offset": offset_loss(runs_seen, around, 3 * scale),
+            "sync": sync_loss(sights, sounds, scale),
+            "opening": opening_loss(told, taken.opening.repeat(2)),
         }
-        stage.descend("features", losses["offset"] + losses["sync"] + config.opening * losses["opening"])
+        loop.descend("features", losses["offset"] + losses["sync"] + config.opening * losses["opening"])
         return losses
 
-    stage.run(one_step, lambda: offset_figures(features, split.held_out), progress)
+    loop.run(one_step, lambda: offset_figures(features, split.held_out), progress)
     return features.eval()
 
 
@@ -245,20 +140,21 @@ def train_opening(
 ) -> Opening:
     """Between both stages: the features frozen, how far the mouth opens by what is heard."""
     seed_everything(config.seed)
-    features.eval().requires_grad_(False)
-    opening, draws = Opening(), batches(split.train, _SPOKEN * config.clips, config.seed)
-    stage = Stage({"opening": opening}, config, folder)
+    opening = Opening()
+    loop = TrainingLoop({"opening": opening}, config, folder)
+    draw, device = _draws(split, _SPOKEN * config.clips, loop), loop.accelerator.device
+    features.eval().requires_grad_(False).to(device)
 
     def one_step(step: int) -> Losses:
-        random, parts = stage.random(step), [spoken(clip) for clip in draws(step)]
-        windows = torch.cat([louder(windows, random, Look()) for windows, _ in parts])
+        parts = [(*spoken(clip), random) for clip, random in draw(step)]
+        windows = torch.cat([louder(heard, random, Look()) for heard, _, random in parts]).to(device)
         with placement().autocast():
             told = opening.told(features.hearing(windows))
-        loss = quantile_loss(told, torch.cat([opens for _, opens in parts]), config.quantile)
-        stage.descend("opening", loss)
+        loss = quantile_loss(told, torch.cat([opens for _, opens, _ in parts]).to(device), config.quantile)
+        loop.descend("opening", loss)
         return {"quantile": loss}
 
-    stage.run(one_step, lambda: opening_figures(features, opening, split.held_out), progress)
+    loop.run(one_step, lambda: opening_figures(features, opening, split.held_out), progress)
     opening.gain.fill_(widest(features, opening, split.train))
     return opening
 
@@ -279,51 +175,68 @@ def train_generator(
     networks: dict[str, nn.Module] = {"generator": network.generator}
     if config.deception:
         networks["discriminator"] = discriminator
-    stage, draws = Stage(networks, config, folder), batches(split.train, config.clips, config.seed)
+    loop = TrainingLoop(networks, config, folder)
+    draw, device = _draws(split, config.clips, loop), loop.accelerator.device
+    network.to(device)
 
     def one_step(step: int) -> Losses:
-        drawn = runs(draws(step), GROUP, stage.random(step), Look())
+        taken = runs(draw(step), GROUP, Look()).to(device)
         with placement().autocast():
-            made = network(drawn.groups, drawn.windows, drawn.given)
-        losses = generator_losses(network, discriminator, drawn, made, config)
-        stage.descend("generator", losses["generator"])
+            made = network(taken.groups, taken.windows, taken.given)
+        losses = generator_losses(network, discriminator, taken, made, config)
+        loop.descend("generator", losses["generator"])
         if config.deception:
-            losses["discriminator"] = _judged(discriminator, drawn, made)
-            stage.descend("discriminator", losses["discriminator"])
+            losses["discriminator"] = _judged(discriminator, taken, made)
+            loop.descend("discriminator", losses["discriminator"])
         return losses
 
-    stage.run(one_step, lambda: picture_figures(network, split.held_out), progress)
+    loop.run(one_step, lambda: picture_figures(network, split.held_out), progress)
     return network.eval()
 
 
+def _draws(split: Split, size: int, loop: TrainingLoop) -> Callable[[int], Drawn]:
+    """This process's clips of each step's batch, by its number; all processes have equally many.
+
+    Raises:
+        ParameterError: there are fewer clips than processes.
+    """
+    count, accelerator = len(split.train), loop.accelerator
+    if count < accelerator.num_processes:
+        raise ParameterError(
+            f"There are {count} clips to train on and {accelerator.num_processes} processes; start fewer processes."
+        )
+    of_step = batches(split.train, even(min(size, count), accelerator), loop.config.seed)
+    return lambda step: drawn(of_step(step), loop.random(step), share_of_mine(accelerator))
+
+
 def generator_losses(
-    network: MouthNetwork, discriminator: Discriminator, drawn: Runs, made: Made, config: TrainConfig
+    network: MouthNetwork, discriminator: Discriminator, taken: Runs, made: Made, config: TrainConfig
 ) -> dict[str, Tensor]:
     """The parts of the generator's loss, and their weighted sum as ``generator``."""
     edges = network.features.gradient_map
-    weight = mouth_weight(drawn.given.landmarks, made.picture.shape[-1])
+    weight = mouth_weight(taken.given.landmarks, made.picture.shape[-1])
     losses = {
-        "picture": picture_loss(made.picture, drawn.truth, weight),
-        "edges": picture_loss(edges(made.picture), edges(drawn.truth), weight),
+        "picture": picture_loss(made.picture, taken.truth, weight),
+        "edges": picture_loss(edges(made.picture), edges(taken.truth), weight),
     }
     total = losses["picture"] + config.edges * losses["edges"]
     if config.agreement:
         groups = made.picture.unflatten(0, (-1, GROUP))
         with placement().autocast():
-            seen, heard = network.features(groups, drawn.windows[GROUP // 2 :: GROUP])
+            seen, heard = network.features(groups, taken.windows[GROUP // 2 :: GROUP])
         told, middle = network.features.told_opening(seen), slice(GROUP // 2, None, GROUP)
         losses["agreement"] = agreement_loss(seen, heard)
-        losses["opening"] = opening_loss(told, drawn.opening[middle])
+        losses["opening"] = opening_loss(told, taken.opening[middle])
         total = total + config.agreement * (losses["agreement"] + losses["opening"])
     if config.deception:
         with placement().autocast():
-            losses["deception"] = deception_loss(discriminator(made.picture, drawn.given.landmarks).float())
+            losses["deception"] = deception_loss(discriminator(made.picture, taken.given.landmarks).float())
         total = total + config.deception * losses["deception"]
     return losses | {"generator": total}
 
 
-def _judged(discriminator: Discriminator, drawn: Runs, made: Made) -> Tensor:
+def _judged(discriminator: Discriminator, taken: Runs, made: Made) -> Tensor:
     with placement().autocast():
-        real = discriminator(drawn.truth, drawn.given.landmarks).float()
-        false = discriminator(made.picture.detach(), drawn.given.landmarks).float()
+        real = discriminator(taken.truth, taken.given.landmarks).float()
+        false = discriminator(made.picture.detach(), taken.given.landmarks).float()
     return discriminator_loss(real, false)

@@ -2,9 +2,11 @@
 
 import argparse
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from core.bulk import Workers
 from core.command_line import Answer, add_flags, command, from_flags, progress_line
 from core.errors import ParameterError
 from core.lip_sync.data import HELD_OUT_EVERY, SUFFIX, held_out
@@ -45,8 +47,9 @@ def evaluating(arguments: argparse.Namespace) -> Answer:
     said = [speech for speech in said if speech.voice in unseen[1]]
     if not faces or not said:
         raise ParameterError(f"Nothing is held out; give at least {HELD_OUT_EVERY} people and {HELD_OUT_EVERY} voices.")
-    config = from_flags(arguments, EvaluateConfig)
-    sayings, copies = evaluate(load_network(arguments.model), faces, said, config, progress_line())
+    config, how = from_flags(arguments, EvaluateConfig), from_flags(arguments, Workers)
+    load = partial(load_network, arguments.model)
+    sayings, copies = evaluate(load, (faces, said), config, progress_line(), how)
     rows = [{"id": name, **asdict(row)} for name, row in sayings.items()]
     again = [{"id": name, **asdict(row)} for name, row in copies.items()]
     table = f"{as_table(sayings)}\n\n{as_table(copies)}"
@@ -73,6 +76,7 @@ def add_training_commands(commands: Any) -> None:
     three.add_argument("speech", type=Path, metavar="SPEECH.csv")
     three.add_argument("--model", type=Path, help="weights (default: the profile's own)")
     add_flags(three, EvaluateConfig)
+    add_flags(three, Workers)
 
 
 def _show_files(answer: Answer) -> str:

@@ -4,7 +4,7 @@ import argparse
 import csv
 import sys
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from core.bulk import Workers
@@ -21,7 +21,7 @@ from core.music_matching.looking import Watcher
 from core.music_matching.model import ModelConfig, save_model
 from core.music_matching.pipeline import WEIGHTS, Model
 from core.music_matching.rows import Credits
-from core.music_matching.train import TrainConfig, stanza, trained
+from core.music_matching.train import TrainConfig, Trainer, stanza, trained
 from core.weights.plan import plan_before_loading
 
 
@@ -102,8 +102,8 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
     """Train with each game and film held out, and measure how well their music is found."""
     material = _material(arguments)
     sizes, how = from_flags(arguments, ModelConfig), from_flags(arguments, TrainConfig)
-    lines = assess(material, lambda data, seed: trained(data, sizes, replace(how, seed=how.seed + seed)),
-                   progress=progress_line())  # fmt: skip
+    workers = from_flags(arguments, Workers)
+    lines = assess(material, Trainer(sizes, how), progress=progress_line(), how=workers)
     return {"results": [{"id": f"{x.direction}, {x.features}", **asdict(x)} for x in lines],
             "table": as_table(lines), **_told(material)}  # fmt: skip
 
@@ -194,6 +194,7 @@ def parser() -> argparse.ArgumentParser:
         add_flags(commands.choices[name], Workers)
     for name, handler in (("train", train), ("evaluate", evaluate)):
         _training_flags(command(commands, name, handler, _show_table, (handler.__doc__ or "").rstrip(".").lower()))
+    add_flags(commands.choices["evaluate"], Workers)
     return top
 
 

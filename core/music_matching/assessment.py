@@ -12,6 +12,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from core.bulk import ALONE, Workers, run_all
+from core.errors import ParameterError
 from core.music_matching.collecting import Material
 from core.music_matching.data import TrainingPair, TrainingSet
 from core.music_matching.features import Vectors
@@ -35,6 +37,7 @@ FEATURES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 }
 """Which modalities of films and of tracks a model may use."""
 Fit = Callable[[TrainingSet, int], TwoTowers]
+"""Trains a model on a set with a seed; it can be pickled where workers are to share the trainings."""
 FOLDS = 2
 SEEDS = 2
 
@@ -58,6 +61,29 @@ class Figures:
     median_rank: float
     median_share: Interval
     queries: int
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A part of the table: games and films that are held out, under a line of `FEATURES`."""
+
+    features: str
+    groups: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{self.features}, without {min(self.groups)}"
+
+
+@dataclass(frozen=True)
+class HeldOutJob:
+    """What a worker does: it takes a part of the table, trains without it, and ranks it in both directions."""
+
+    material: Material
+    fit: Fit
+
+    def __call__(self) -> "Callable[[HeldOut], tuple[Outcome, Outcome]]":
+        """Nothing is to be loaded."""
+        return lambda part: _held_out(self.material, part.groups, part.features, self.fit)
 
 
 @dataclass(frozen=True)
@@ -95,6 +121,7 @@ def assess(
     fit: Fit,
     names: Sequence[str] = tuple(FEATURES),
     progress: Progress = silent,
+    how: Workers = ALONE,
 ) -> list[Figures]:
     """The table of recalls and ranks, for every line of features in both directions.
 
@@ -103,23 +130,30 @@ def assess(
         fit: trains a model on a set with a seed.
         names: lines of `FEATURES`.
         progress: told how far it is.
+        how: how many workers; the lines are the same however many there are.
 
     Returns:
         Lines whose scores are means over `SEEDS` trainings, which takes some of the chance out of small differences.
+
+    Raises:
+        ParameterError: what is left of the material when a part is held out cannot be trained on.
     """
     groups = folds_of(material.pairs)
+    parts = [HeldOut(name, group) for name in names for group in groups]
+    told = run_all(HeldOutJob(material, fit), parts, progress, how.workers, how.cluster)
+    ranked: list[tuple[Outcome, Outcome]] = []
+    for one in sorted(told, key=lambda outcome: outcome.index):
+        if one.result is None:
+            raise ParameterError(one.error)
+        ranked.append(one.result)
     lines: list[Figures] = []
     for number, name in enumerate(names):
-        parts = []
-        for index, group in enumerate(groups):
-            progress(number * len(groups) + index, len(names) * len(groups), f"{name}, without {min(group)}")
-            parts.append(_held_out(material, group, name, fit))
-        for direction, outcomes in (("film to music", [p[0] for p in parts]), ("music to film", [p[1] for p in parts])):
-            joined = _joined(outcomes)
+        mine = ranked[number * len(groups) : (number + 1) * len(groups)]
+        for side, direction in enumerate(("film to music", "music to film")):
+            joined = _joined([outcomes[side] for outcomes in mine])
             if not number:
                 lines.append(_chance(direction, joined))
             lines.append(_figures(name, direction, joined))
-    progress(1, 1, "assessed")
     return sorted(lines, key=lambda line: line.direction)
 
 

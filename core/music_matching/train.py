@@ -9,7 +9,7 @@ its share of a batch, and the loss is over all of it (`core.sharing`).
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +192,23 @@ def trained(
     """A new model, trained; the same for the same data, sizes and config."""
     seed_everything(config.seed)
     return Training(TwoTowers(sizes), data, config, folder).run(progress)
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains on any set with any seed, as the command ``train`` does; it can be pickled.
+
+    Attributes:
+        sizes: of the towers.
+        config: of the training, to whose seed the one that is asked for is added.
+    """
+
+    sizes: ModelConfig
+    config: TrainConfig
+
+    def __call__(self, data: TrainingSet, seed: int) -> TwoTowers:
+        """Train on a set."""
+        return trained(data, self.sizes, replace(self.config, seed=self.config.seed + seed))
 
 
 def stanza(path: Path) -> str:

@@ -3,7 +3,7 @@
 Methods: the first network in modes a, b and d, and untrained; the compositor that pastes one picture of the subject and
 moves it as was asked (it is told the motion and the colour, and reads no text); at twice the size the second network,
 the first one unchanged, and bicubic enlargement. Two rows measure the composed clips themselves: what of the figures
-the measuring loses.
+the measuring loses. The judge sees concepts as coarse as subjects are in the videos: like is compared with like.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,11 @@ from core.runtime import Progress, silent
 
 _COLOURS = ("white", "light grey", "yellow", "light green", "turquoise", "blue", "purple", "pink", "dark green", "red")
 _LEAST_CONTRAST, _WHOLE = 25.0, 0.9
+METHODS = ("composed clips", "mode a", "mode b", "mode d, no concept", "untrained", "compositor")
+LARGER = ("composed clips, 2×", "second network, 2×", "first unchanged, 2×", "bicubic, 2×")
 _SQUARE_PX = 256
+_SUBJECT = 0.45
+"""About how much of a frame's side a subject is long."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         sizes = [("side_px", 32, 256), ("frames", 4, 32)]
         check_ranges(self, ("subjects", 2, 200), ("videos", 1, 50), *sizes)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What is measured, in the order of the table."""
+        return METHODS + LARGER if self.enlarge else METHODS
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +164,12 @@ def pasted(question: Question, course: Course) -> Pixels:
     return course.filmed(question.script, [subject], random).frames
 
 
+def as_coarse(squares: Pixels, side_px: int) -> Pixels:
+    """Squares (N, S, S, 3) with no more to be seen in them than at a smaller size, for a judge to compare with."""
+    small = (cv2.resize(square, (side_px, side_px), interpolation=cv2.INTER_AREA) for square in squares)
+    return np.stack([cv2.resize(one, squares.shape[1:3], interpolation=cv2.INTER_CUBIC) for one in small])
+
+
 class Evaluation:
     """All methods on the same questions.
 
@@ -178,17 +193,26 @@ class Evaluation:
 
     def run(self, material: Material, progress: Progress = silent) -> dict[str, Figures]:
         """The figures of all methods, by name."""
+        measured, names = self.measuring(material), self._config.methods
+        rows: dict[str, Figures] = {}
+        for number, name in enumerate(names):
+            progress(number, len(names), name)
+            rows[name] = measured(name)
+        return rows
+
+    def measuring(self, material: Material) -> Callable[[str], Figures]:
+        """What answers all questions with one method, by its name, and measures the answers."""
         subjects = held_out_subjects(material, self._config.subjects)
         asked = questions(subjects, self._config)
         squares = np.stack([self._shown(subject) for subject in subjects])
-        gallery = gallery_of(squares, self._judge)
         methods = self._methods(material)
-        rows: dict[str, Figures] = {}
-        for number, (name, method) in enumerate(methods.items()):
-            progress(number, len(methods), name)
-            videos = [method(question) for question in asked]
-            rows[name] = figures_of(videos, [question.asked for question in asked], gallery, self._judge)
-        return rows
+
+        def measured(name: str) -> Figures:
+            videos = [methods[name](question) for question in asked]
+            gallery = gallery_of(as_coarse(squares, round(_SUBJECT * videos[0].shape[1])), self._judge)
+            return figures_of(videos, [question.asked for question in asked], gallery, self._judge)
+
+        return measured
 
     def _methods(self, material: Material) -> dict[str, Callable[[Question], Pixels]]:
         trained = VideoMaker(self._network, self._text)

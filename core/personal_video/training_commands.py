@@ -5,19 +5,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core.bulk import Workers
 from core.command_line import Answer, add_flags, command, from_flags, progress_line
-from core.encoders.image import image_encoder
-from core.encoders.text import MeanPooledEncoder
 from core.errors import ParameterError
 from core.personal_video.assessment import as_table
-from core.personal_video.backgrounds import read_photographs
-from core.personal_video.composing import Material
+from core.personal_video.comparing import Load, Sources, compare
 from core.personal_video.data import CourseConfig
-from core.personal_video.evaluation import EvaluateConfig, Evaluation
+from core.personal_video.evaluation import EvaluateConfig
 from core.personal_video.flow import SampleConfig
-from core.personal_video.subjects import SubjectConfig, read_pack, read_subjects, write_pack
+from core.personal_video.subjects import SubjectConfig, read_subjects, write_pack
 from core.personal_video.train import TrainConfig, train
-from core.personal_video.trained import FILE, load_network
+from core.personal_video.trained import FILE
 
 FREE_LICENCES = ("MIT", "CC0", "CC0-1.0", "CC-BY", "CC-BY-3.0", "CC-BY-4.0", "BSD", "public domain")
 """Licences under which pictures may be trained on without a further decision."""
@@ -37,24 +35,20 @@ def packing(arguments: argparse.Namespace) -> Answer:
 def training(arguments: argparse.Namespace) -> Answer:
     """Train both stages on composed clips."""
     config = from_flags(arguments, TrainConfig), from_flags(arguments, CourseConfig)
-    figures = train(_material(arguments), config, arguments.out, progress=progress_line())
+    figures = train(_sources(arguments).read(), config, arguments.out, progress=progress_line())
     return {"results": [{"path": arguments.out / FILE}], **figures}
 
 
 def evaluating(arguments: argparse.Namespace) -> Answer:
     """Measure on the subjects that `train` holds out, beside what the networks must be better than."""
-    judges = image_encoder("efficientnet_lite0"), image_encoder("efficientnet_lite2")
-    encoders = MeanPooledEncoder("minilm"), *judges
     config, sample = from_flags(arguments, EvaluateConfig), from_flags(arguments, SampleConfig)
-    rows = Evaluation(load_network(arguments.model), encoders, config, sample).run(
-        _material(arguments), progress_line()
-    )
+    load = Load(arguments.model, _sources(arguments), config, sample)
+    rows = compare(load, config, progress_line(), from_flags(arguments, Workers))
     return {"results": [{"id": name, **asdict(row)} for name, row in rows.items()], "table": as_table(rows)}
 
 
-def _material(arguments: argparse.Namespace) -> Material:
-    photographs = read_photographs(arguments.photographs) if arguments.photographs else []
-    return Material(read_pack(arguments.pack), photographs)
+def _sources(arguments: argparse.Namespace) -> Sources:
+    return Sources(arguments.pack, arguments.photographs)
 
 
 def add_training_commands(commands: Any) -> None:
@@ -73,6 +67,7 @@ def add_training_commands(commands: Any) -> None:
     _add_material(three)
     three.add_argument("--model", type=Path, help="weights (default: the profile's own)")
     add_flags(three, EvaluateConfig)
+    add_flags(three, Workers)
     add_flags(three, SampleConfig)
 
 

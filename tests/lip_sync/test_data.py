@@ -1,5 +1,6 @@
 """Training clips: what is written is read, apart by face and voice, and drawn as the networks take it."""
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,10 +14,14 @@ from core.lip_sync.data import (
     SUFFIX,
     Clip,
     ClipFile,
+    Drawn,
     Look,
+    Moments,
     People,
+    Runs,
     Split,
     batches,
+    drawn,
     moments,
     runs,
 )
@@ -31,6 +36,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[ClipFile]:
     for n in range(3):
         random_clip(seed=n).write(folder / f"{n}{SUFFIX}", People(f"face{n}", ("anna", "ben"), held_out=n == 2))
     return [ClipFile(file) for file in sorted(folder.iterdir())]
+
+
+def drawn_from(files: list[ClipFile], seed: int) -> Drawn:
+    return drawn(files, np.random.default_rng(seed))
 
 
 def test_a_clip_comes_back_as_it_was_written(files: list[ClipFile]) -> None:
@@ -73,7 +82,7 @@ def test_moments_are_a_run_of_pictures_and_the_windows_around_it(tmp_path: Path)
     clip = files[0].read()
 
     for seed in range(6):
-        drawn = moments(files, 6, np.random.default_rng(seed))
+        drawn = moments(drawn_from(files, seed), 6)
 
         assert drawn.windows.shape == (1, 6 + 2 * SHIFTS, 20, 20)
         sources = [clip.shown_windows, clip.target_windows]
@@ -95,7 +104,7 @@ def test_moments_are_a_run_of_pictures_and_the_windows_around_it(tmp_path: Path)
 
 
 def test_a_run_asks_for_the_target_and_shows_the_blurred_one(files: list[ClipFile]) -> None:
-    drawn = runs(files, 5, np.random.default_rng(3))
+    drawn = runs(drawn_from(files, 3), 5)
 
     assert drawn.groups.shape == (15, 5, 3, 128, 128)
     torch.testing.assert_close(drawn.groups[:, 2], drawn.given.blurred)
@@ -112,10 +121,10 @@ def test_a_run_asks_for_the_target_and_shows_the_blurred_one(files: list[ClipFil
 
 def test_a_look_changes_a_whole_run_alike(files: list[ClipFile]) -> None:
     """A grey that is the same in two pictures stays the same in both."""
-    look = Look(light=0.5, tint=0.2)
+    look = Look(light=0.5, tint=0.2, mirrored=0)
 
-    drawn = runs(files[:1], 5, np.random.default_rng(1), look)
-    plain = runs(files[:1], 5, np.random.default_rng(1))
+    drawn = runs(drawn_from(files[:1], 1), 5, look)
+    plain = runs(drawn_from(files[:1], 1), 5)
 
     assert not torch.allclose(drawn.truth, plain.truth, atol=0.05)
     same = plain.truth[0, 0, 0, 0]
@@ -128,8 +137,8 @@ def test_a_look_changes_a_whole_run_alike(files: list[ClipFile]) -> None:
 def test_a_mirrored_run_has_everything_on_the_other_side(files: list[ClipFile], tmp_path: Path) -> None:
     still = {"light": 0.0, "tint": 0.0, "loudness_db": 0.0, "landmarks_px": 0.0}
 
-    plain = runs(files, 5, np.random.default_rng(1), Look(**still, mirrored=0))
-    mirrored = runs(files, 5, np.random.default_rng(1), Look(**still, mirrored=1))
+    plain = runs(drawn_from(files, 1), 5, Look(**still, mirrored=0))
+    mirrored = runs(drawn_from(files, 1), 5, Look(**still, mirrored=1))
 
     for name in ("blurred", "reference"):
         torch.testing.assert_close(getattr(mirrored.given, name), getattr(plain.given, name).flip(-1))
@@ -140,7 +149,7 @@ def test_a_mirrored_run_has_everything_on_the_other_side(files: list[ClipFile], 
         torch.testing.assert_close(after, before.flip(-1), atol=1e-4, rtol=0)
     random_clip(30).write(tmp_path / f"long{SUFFIX}", People("face", ("anna", "ben"), held_out=False))
     long = [ClipFile(tmp_path / f"long{SUFFIX}")]
-    seen = [moments(long, 2, np.random.default_rng(1), Look(**still, mirrored=share)).groups for share in (0, 1)]
+    seen = [moments(drawn_from(long, 1), 2, Look(**still, mirrored=share)).groups for share in (0, 1)]
     torch.testing.assert_close(seen[1], seen[0].flip(-1))
 
 
@@ -157,3 +166,31 @@ def test_every_clip_comes_once_before_any_comes_again(files: list[ClipFile]) -> 
 
     assert all(sorted(names) == ["face0", "face1", "face2"] for names in passes)
     assert len({tuple(names) for names in passes}) > 1
+
+
+@pytest.mark.parametrize("take", [moments, runs])
+def test_those_who_share_a_batch_draw_what_one_alone_would(
+    tmp_path: Path, take: Callable[[Drawn, int, Look], Moments | Runs]
+) -> None:
+    for n in range(4):
+        random_clip(30, seed=n).write(tmp_path / f"{n}{SUFFIX}", People(f"face{n}", ("voice",), held_out=False))
+    files = [ClipFile(file) for file in sorted(tmp_path.iterdir())]
+
+    whole = take(drawn_from(files, 1), 2, Look())
+    halves = [take(drawn(files, np.random.default_rng(1), slice(n, None, 2)), 2, Look()) for n in (0, 1)]
+
+    for n, half in enumerate(halves):
+        torch.testing.assert_close(half.groups.unflatten(0, (2, 2)), whole.groups.unflatten(0, (4, 2))[n::2])
+        torch.testing.assert_close(half.opening.unflatten(0, (2, 2)), whole.opening.unflatten(0, (4, 2))[n::2])
+
+
+def test_all_of_a_batch_goes_to_the_device(files: list[ClipFile], tmp_path: Path) -> None:
+    random_clip(30).write(tmp_path / f"long{SUFFIX}", People("face", ("anna", "ben"), held_out=False))
+    there = torch.device("meta")
+
+    batch = runs(drawn_from(files, 1), 5).to(there)
+    first = moments(drawn_from([ClipFile(tmp_path / f"long{SUFFIX}")], 1), 2).to(there)
+
+    given = [getattr(batch.given, part.name) for part in fields(batch.given)]
+    tensors = [batch.groups, batch.windows, batch.truth, batch.opening, first.groups, first.windows, first.opening]
+    assert {tensor.device for tensor in [*given, *tensors]} == {there}

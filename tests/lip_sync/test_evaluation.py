@@ -4,10 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
+from core.bulk import ALONE, Workers
 from core.lip_sync.articulation import Phone, articulation
 from core.lip_sync.evaluation import (
     EvaluateConfig,
+    Measured,
     Perceptual,
     Reconstruction,
     Saying,
@@ -16,6 +19,7 @@ from core.lip_sync.evaluation import (
     evaluate,
     opening_correlation,
 )
+from core.lip_sync.generator import MouthNetwork
 from core.lip_sync.material import cartoons, synthetic
 from core.lip_sync.network import new_network
 from core.lip_sync.voices import VoiceConfig
@@ -74,19 +78,35 @@ def test_pictures_that_look_alike_are_near(head: np.ndarray) -> None:
     assert 0 < near < 0.3 * far
 
 
-def test_every_method_is_measured_and_the_mouth_model_says_what_it_is_asked_to() -> None:
+def untrained() -> MouthNetwork:
+    torch.manual_seed(0)
+    return new_network().eval()
+
+
+def measured(how: Workers) -> Measured:
     said = [
         synthetic("My mother baked a big apple pie for Papa and me.", VoiceConfig("en-us", "m1")),
         synthetic("Fee fi fo fum, who are you?", VoiceConfig("en-gb", "f2")),
     ]
-    people = list(cartoons(1))
+    return evaluate(untrained, (list(cartoons(3)), said), EvaluateConfig(frames=40, most=2), how=how)
 
-    sayings, copies = evaluate(new_network().eval(), people, said, EvaluateConfig(frames=40, most=1))
+
+@pytest.fixture(scope="module")
+def alone() -> Measured:
+    return measured(ALONE)
+
+
+def test_every_method_is_measured_and_the_mouth_model_says_what_it_is_asked_to(alone: Measured) -> None:
+    sayings, copies = alone
 
     assert list(sayings) == ["network", "warp", "shuffled", "untouched"]
     assert sayings["warp"].correlation > 0.8 > abs(sayings["untouched"].correlation)
     assert list(copies) == ["network", "shut mouth", "frozen copy"]
     assert 0 < copies["frozen copy"].ssim < 1
+
+
+def test_the_figures_are_the_same_however_many_processes_measure(alone: Measured) -> None:
+    assert repr(measured(Workers(2))) == repr(alone), "the same to the last digit; nan is nan"
 
 
 def test_the_table_leaves_empty_what_is_not_known() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.bulk import ALONE, Workers
 from core.errors import CancelledError, ParameterError
 from core.music_matching.assessment import (
     OTHER_TITLES,
@@ -21,7 +22,7 @@ from core.music_matching.features import VideoFeatures
 from core.music_matching.keywords import title_keywords
 from core.music_matching.metrics import ranks_of
 from core.music_matching.model import ModelConfig, TwoTowers
-from core.music_matching.train import CHECKPOINT, METRICS, TrainConfig, Training
+from core.music_matching.train import CHECKPOINT, METRICS, TrainConfig, Trainer, Training
 from core.runtime import CancelToken, cancellable, seed_everything, silent
 from tests.music_matching.test_features import made_track
 
@@ -147,3 +148,19 @@ def test_the_table_has_every_line_in_both_directions_and_chance_is_chance() -> N
     ]
     assert lines[0].recalls[1].value == pytest.approx(5 / 7) and lines[0].queries == 12
     assert as_table(lines).count("\n") == 7
+
+
+def test_the_table_is_the_same_however_many_processes_train(tmp_path: Path) -> None:
+    """Eight trainings, in one process or dealt out to two."""
+    pairs = tuple(made_pair(g, f"{g}/{n}") for g in ("a", "b") for n in range(6))
+    material, names = Material(pairs, {"other": made_track(99)}, (), None, ()), ["all features", "tags only"]
+    fit = Trainer(SMALL, SHORT)
+    alone, shared = (assess(material, fit, names, how=how) for how in (ALONE, Workers(2)))
+    assert shared == alone and {line.features for line in shared} == {"chance", *names}
+    assert assess(material, Trainer(SMALL, replace(SHORT, seed=2)), names) != alone, "the trainings count"
+
+
+def test_material_that_is_too_little_once_a_part_is_held_out_is_refused() -> None:
+    material = Material(tuple(made_pair(g, f"{g}/{n}") for g in ("a", "b") for n in range(2)), {}, (), None, ())
+    with pytest.raises(ParameterError, match="2 tracks to train on"):
+        assess(material, Trainer(SMALL, SHORT), ["all features"])
