@@ -73,6 +73,7 @@ def launch(settings: AppSettings, block: bool = True) -> gr.Blocks:
         },
         blocked_paths=[str(register_folder(settings))],
         prevent_thread_lock=True,
+        _frontend=False,  # or gradio gives up where its page takes 3 s, as when many ask from the first moment
     )
     if block:
         serve_until_stopped(app, desk)

@@ -10,16 +10,20 @@ stays locked there for ever. So all heavy work is done on the other side, where 
 computes with several threads starts them anew; on this side nothing computes once the app is launched. A job's process
 ends with the server, even one that was killed.
 
-What is not solved: LanceDB does not survive a fork safely (it begins anew there, and calls that experimental). A job
-that wrote to a library which the server had opened and used before crashed in two of four tries, and did not end in
-one; a library that only the job opened was filled and searched. So on such a Space the tools with libraries are not to
-be relied upon. And when another thread of the server is inside a lock of some package just when a job is forked, that
+LanceDB does not survive a fork safely: a job that wrote to a library which the server had opened and used before
+crashed in two of four tries, and did not end in one. So there neither the server nor a job opens a library; a process
+of its own does (`core.store.apart`), which both ask, and which is started before the first job. And a job never frees
+what the server had left over: to free a reader of films is to wait for its threads, which are not there.
+
+What is not solved: when another thread of the server is inside a lock of some package just when a job is forked, that
 job may hang.
 
-The time that is asked for follows from the length of the films and sounds that the job is called with.
+The time that is asked for follows from the length of the films and sounds that the job is called with, and where videos
+are made from nothing, from the number of steps.
 """
 
 import functools
+import gc
 import inspect
 import math
 import os
@@ -37,17 +41,26 @@ import spaces
 
 from apps.runtime import Work
 from core.errors import CancelledError, MediaError
+from core.lending import zero_gpu
 from core.media import probe
-from core.runtime import CancelToken, zero_gpu
+from core.runtime import CancelToken
+from core.store.apart import start_keeper
 
 Handler = Callable[..., Any]
 START_S = 10
 """Seconds for what does not grow with the films: the process, moving the networks to the GPU, the answer."""
 LONGEST_S = 120
 """What a job asks for at most; one that is cut off there says so, and goes on from what it had when asked again."""
-SECONDS_A_SECOND = {"video_search": 0.15, "video_quality": 0.3, "music_matching": 0.5, "lip_sync": 6.0}
+SECONDS_A_SECOND = {"video_search": 0.15, "video_quality": 0.3, "music_matching": 0.5, "lip_sync": 6.0,
+                    "personal_video": 2.0}  # fmt: skip
 """Seconds of work for a second of film, from the costs on two cores in the README and the cards (lip-sync: 25 pictures
-of two million pixels), as a bound from above; nobody has measured them on such a Space."""
+of two million pixels; personal video: an animated picture, a few frames of which are cut out), as a bound from above;
+nobody has measured them on such a Space."""
+SECONDS_A_STEP = {"personal_video_generate": 2.0, "personal_video_enlarge": 4.0}
+"""Seconds of work for a step of sampling; how long a film is that comes with it does not count. Bounds from above that
+nobody has measured on such a Space; on the embedded profile a step took 0.6 and 2.7 s on two cores busy with else."""
+USUAL_STEPS = 25
+"""Of the hub profile, which takes more of them than the embedded one; for a job that leaves their number to it."""
 OTHERS = 6.0
 """For tools that are not listed above."""
 LOOK_EVERY_S = 0.2
@@ -89,7 +102,8 @@ def lent(handler: Handler) -> Handler:
     """On a ZeroGPU Space a tool's handler in a process with a GPU; anywhere else, and of other modules, the handler."""
     if not zero_gpu() or not handler.__module__.endswith("_handlers"):
         return handler
-    seconds, server = functools.partial(seconds_for, handler.__name__), os.getpid()
+    _prepare_forks()
+    seconds, server = functools.partial(_asked_for, handler), os.getpid()
     if inspect.isgeneratorfunction(handler):
 
         def answers_there(*arguments: Any) -> Iterator[Any]:
@@ -119,11 +133,31 @@ def lent(handler: Handler) -> Handler:
     return answer
 
 
-def seconds_for(name: str, *arguments: Any) -> int:
+@functools.cache
+def _prepare_forks() -> None:
+    """Have running what must not be forked, and let forks leave alone what the collector of garbage would free."""
+    start_keeper()
+    os.register_at_fork(after_in_child=gc.freeze)
+
+
+def _asked_for(handler: Handler, *arguments: Any) -> int:
+    """Seconds of GPU to ask for, for a call of a handler."""
+    named = dict(zip(inspect.signature(handler).parameters, arguments, strict=False))
+    return seconds_for(handler.__name__, *arguments, steps=named.get("steps") or 0)
+
+
+def seconds_for(name: str, *arguments: Any, steps: float = 0) -> int:
     """Seconds of GPU to ask for, for the endpoint of that name.
 
     The tool is told from the name: ``video_search_add`` is one of ``video_search``.
+
+    Args:
+        name: of the endpoint.
+        arguments: of the call; the files among them are looked at.
+        steps: of sampling, where the endpoint has them; 0: as many as suit the profile.
     """
+    if a_step := SECONDS_A_STEP.get(name):
+        return min(LONGEST_S, math.ceil(START_S + a_step * max(0.0, steps or USUAL_STEPS)))
     a_second = next((cost for tool, cost in SECONDS_A_SECOND.items() if name.startswith(tool)), OTHERS)
     seconds = float(START_S)
     for path in _paths(arguments):

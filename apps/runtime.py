@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from core.errors import CoreError, ParameterError, check_ranges
+from core.lending import zero_gpu
 from core.media import browser_playable, probe, thumbnail, write_preview
-from core.runtime import CancelToken, Progress, below_home, silent, zero_gpu
+from core.runtime import CancelToken, Progress, below_home, silent
 
 HEAVY = "heavy"
 """The concurrency id of every event that decodes, encodes or computes."""

@@ -27,8 +27,6 @@ PROFILE_VARIABLE = "SHOWREEL_PROFILE"
 HOME_VARIABLE = "SHOWREEL_HOME"
 SPACE_VARIABLE = "SPACE_ID"
 """Set on every Space, by the Space."""
-ZERO_GPU_VARIABLE = "SPACES_ZERO_GPU"
-"""Set on Spaces that have no GPU of their own and are lent one for each job."""
 SPACE_DISK = Path("/data")
 """Where a Space mounts the disk or bucket that outlives a restart."""
 
@@ -124,9 +122,18 @@ def home() -> Path | None:
     return SPACE_DISK if os.environ.get(SPACE_VARIABLE) and _writable(SPACE_DISK) else None
 
 
-def zero_gpu() -> bool:
-    """True on a Space that is lent a GPU for each job."""
-    return os.environ.get(ZERO_GPU_VARIABLE, "").lower() in ("1", "t", "true")
+_LOADING = threading.RLock()
+
+
+@contextmanager
+def loading_alone() -> Iterator[None]:
+    """Keep other threads from loading networks of transformers or diffusers meanwhile; also a decorator.
+
+    These import their parts when they are first named, and a thread that names one which another thread is just
+    importing may be told that there is none (``cannot import name 'AutoModel'``).
+    """
+    with _LOADING:
+        yield
 
 
 def below_home(place: str) -> str:

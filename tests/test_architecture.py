@@ -17,9 +17,9 @@ FLOORS = (
     {"training"},
     {"encoders", "media", "deploy"},
     {"store", "weights"},
-    {"command_line", "bulk", "jobs", "memory"},
+    {"command_line", "bulk", "jobs", "memory", "tables"},
     {"nn", "runtime", "digest", "sharing"},
-    {"errors"},
+    {"errors", "lending"},
 )
 """From the roof down; a module imports from its own package and from lower floors only."""
 SOURCES = sorted([ROOT / "app.py", *(ROOT / "apps").rglob("*.py"), *(ROOT / "core").rglob("*.py")])
@@ -65,6 +65,22 @@ def test_a_module_imports_only_from_its_own_room_and_from_lower_floors(path: Pat
 )
 def test_core_never_imports_the_user_interface(path: Path) -> None:
     assert not {"gradio", "gradio_client", "spaces", "apps"} & {module.split(".")[0] for module in imports(path)}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_imports_its_parts_when_they_are_named_is_loaded_by_one_thread_at_a_time(path: Path) -> None:
+    """See `core.runtime.loading_alone`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    alone = {inner for node in ast.walk(tree) if _loads_alone(node) for inner in ast.walk(node)}
+    lazy = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+            and (node.module or "").split(".")[0] in {"transformers", "diffusers"}]  # fmt: skip
+    assert not [node.lineno for node in lazy if node not in alone]
+
+
+def _loads_alone(node: ast.AST) -> bool:
+    around = [item.context_expr for item in node.items] if isinstance(node, ast.With) else []
+    around += node.decorator_list if isinstance(node, ast.FunctionDef) else []
+    return any(ast.unparse(one) == "loading_alone()" for one in around)
 
 
 def test_every_tool_with_a_pipeline_has_a_tab_and_every_tab_a_tool() -> None:

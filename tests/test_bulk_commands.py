@@ -119,6 +119,26 @@ def test_the_faces_of_a_table_say_their_speeches(call: Call, folder: Path, tmp_p
     assert [row["status"] for row in again["results"]] == ["known"] * 2
 
 
+def test_every_prompt_of_a_table_becomes_a_video(call: Call, folder: Path, tmp_path: Path) -> None:
+    rows = ["prompt,seed,out", "it hops,3,", "a ball spins,4,second", "<nobody> hops,5,third"]
+    (folder / "rows.csv").write_text("\n".join(rows))
+    given = (folder / "rows.csv", "--library", tmp_path / "concepts", "--steps", 2)
+    videos = {}
+    for name, how in (("alone", ()), ("many", MANY)):
+        answer = call("personal_video", "generate-all", *given, "--out", tmp_path / name, *how)
+        assert names(answer["results"]) == ["it hops 3.mp4", "second.mp4"]
+        assert [(row["status"], row["mode"], row["seed"]) for row in answer["results"]] == [
+            ("made", "d", 3),
+            ("made", "d", 4),
+        ]
+        assert names(answer["errors"]) == ["third.mp4"] and "<nobody>" in answer["errors"][0]["error"]
+        videos[name] = [pictures(Path(row["path"])) for row in answer["results"]]
+    for one, other in zip(videos["alone"], videos["many"], strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 0.1
+    again = call("personal_video", "generate-all", *given, "--out", tmp_path / "many")
+    assert [row["status"] for row in again["results"]] == ["known"] * 2
+
+
 def pictures(path: Path) -> Any:
     with VideoReader(path) as reader:
         return np.stack([frame.pixels for frame in reader.frames()])

@@ -1,6 +1,7 @@
 """Seeds reproduce, jobs stop where they should, and placement follows the machine."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from core.runtime import (
     Placement,
     cancellable,
     current_profile,
+    loading_alone,
     part_of,
     place,
     placement,
@@ -96,3 +98,31 @@ def test_autocast_computes_in_the_placement_s_number_format() -> None:
 def test_full_precision_is_kept_when_asked_for() -> None:
     assert placement(low_precision=False).dtype is torch.float32
     silent(0, 0, "")
+
+
+def test_a_thread_that_loads_a_network_keeps_others_from_loading_but_not_itself() -> None:
+    order: list[str] = []
+    begun, released = threading.Event(), threading.Event()
+
+    @loading_alone()
+    def first() -> None:
+        with loading_alone():
+            begun.set()
+            assert released.wait(10)
+            order.append("first")
+
+    @loading_alone()
+    def second() -> None:
+        order.append("second")
+
+    threads = [threading.Thread(target=first)]
+    threads[0].start()
+    assert begun.wait(10)
+    threads.append(threading.Thread(target=second))
+    threads[1].start()
+    threads[1].join(0.2)
+    assert order == []
+    released.set()
+    for thread in threads:
+        thread.join(10)
+    assert order == ["first", "second"]

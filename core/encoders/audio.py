@@ -15,7 +15,7 @@ from torch import Tensor
 from core.encoders import musicnn
 from core.errors import ClipTooShortError, ParameterError
 from core.memory import Batches, Resident, house
-from core.runtime import Profile, current_profile, place, placement
+from core.runtime import Profile, current_profile, loading_alone, place, placement
 from core.weights import find_manifest, load_tensors, weights_path
 
 Wave = NDArray[np.float32]
@@ -140,13 +140,14 @@ class ClapEncoder:
     """
 
     def __init__(self, name: str = "clap", low_precision: bool = True) -> None:
-        from transformers import AutoFeatureExtractor, ClapModel
-
         folder = weights_path(name)
         self.name = name
         self.version = find_manifest(name).revision
-        self._extract: Any = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-        model = ClapModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        with loading_alone():
+            from transformers import AutoFeatureExtractor, ClapModel
+
+            self._extract: Any = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+            model = ClapModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         self.dimensions: int = model.config.projection_dim
         self.sample_rate: int = self._extract.sampling_rate
         self.patch_s: float = self._extract.nb_max_samples / self.sample_rate

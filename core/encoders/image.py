@@ -18,7 +18,7 @@ from torch import Tensor
 from core.encoders.efficientnet_lite import VARIANTS, EfficientNetLite, layout_dimensions
 from core.errors import ParameterError
 from core.memory import Batches, Resident, house
-from core.runtime import Profile, current_profile, place, placement
+from core.runtime import Profile, current_profile, loading_alone, place, placement
 from core.weights import find_manifest, load_tensors, weights_path
 
 Pictures = NDArray[np.uint8]
@@ -159,13 +159,14 @@ class TransformersImageEncoder:
     """
 
     def __init__(self, name: str, low_precision: bool = True) -> None:
-        from transformers import AutoImageProcessor, AutoModel
-
         folder = weights_path(name)
         self.name = name
         self.version = find_manifest(name).revision
-        self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
-        model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        with loading_alone():
+            from transformers import AutoImageProcessor, AutoModel
+
+            self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
+            model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         tower = getattr(model, "vision_model", model)
         self.dimensions: int = tower.config.hidden_size
         self.size = _input_size(self._processor)

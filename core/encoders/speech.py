@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.errors import ClipTooShortError, ParameterError
 from core.memory import Batches, house
-from core.runtime import Profile, Progress, current_profile, placement, silent
+from core.runtime import Profile, Progress, current_profile, loading_alone, placement, silent
 from core.weights import weights_path
 
 Wave = NDArray[np.float32]
@@ -118,23 +118,25 @@ class TransformersRecogniser:
     """
 
     def __init__(self, name: str = "whisper_large", low_precision: bool = True) -> None:
-        from transformers import AutoFeatureExtractor, AutoTokenizer, WhisperForConditionalGeneration, pipeline
-
         folder = weights_path(name)
         where = placement(low_precision)
-        model = WhisperForConditionalGeneration.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=where.dtype
-        )
+        with loading_alone():
+            from transformers import AutoFeatureExtractor, AutoTokenizer, WhisperForConditionalGeneration, pipeline
+
+            model = WhisperForConditionalGeneration.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, dtype=where.dtype
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self._extract: Any = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+            self._pipeline: Any = pipeline(
+                "automatic-speech-recognition",
+                model=model,
+                tokenizer=tokenizer,
+                feature_extractor=self._extract,
+                device="cpu",
+            )
         tokens: dict[str, int] = cast(Any, model).generation_config.lang_to_id
         self._languages = {token.strip("<|>"): number for token, number in tokens.items()}
-        self._extract: Any = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-        self._pipeline: Any = pipeline(
-            "automatic-speech-recognition",
-            model=model,
-            tokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True),
-            feature_extractor=self._extract,
-            device="cpu",
-        )
         self._pipeline.device = where.device
         self._where, self._batches = where, Batches(name, where.device, first=1, most=1)
         self._network = house(model, where, name)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.memory import Batches, Resident, house
-from core.runtime import Profile, current_profile, placement
+from core.runtime import Profile, current_profile, loading_alone, placement
 from core.weights import find_manifest, weights_path
 
 Vectors = NDArray[np.float32]
@@ -81,13 +81,14 @@ class MeanPooledEncoder:
     """
 
     def __init__(self, name: str = "minilm") -> None:
-        from transformers import AutoModel, AutoTokenizer
-
         folder = weights_path(name)
         self.name = name
         self.version = find_manifest(name).revision
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+        with loading_alone():
+            from transformers import AutoModel, AutoTokenizer
+
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
         self.dimensions: int = model.config.hidden_size
         self._placement = placement(low_precision=False)
         self._batches = Batches(name, self._placement.device, BATCH)

@@ -1,6 +1,5 @@
 """Many films that each say something, with many workers: processes of this machine, or a Ray cluster."""
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from core.lip_sync.pipeline import LipSync
 from core.lip_sync.request import SyncRequest
 from core.lip_sync.results import LipSyncResult
 from core.runtime import Progress, silent
+from core.tables import cells_of, check_names
 
 _FILMS = (".mp4", ".mov", ".m4v", ".mkv")
 
@@ -67,13 +67,8 @@ def rows_of(table: Path, folder: Path) -> list[Row]:
     Raises:
         ParameterError: the table cannot be read, lacks a column or a file's name, or names a film twice.
     """
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            read = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ParameterError(f"The table {table} cannot be read ({error}); give a CSV file in UTF-8.") from error
     rows = []
-    for number, cells in enumerate(read, 2):
+    for number, cells in cells_of(table):
         face, speech = cells.get("face"), cells.get("speech")
         if not face or not speech:
             raise ParameterError(f"{table.name}, line {number}, has no face or no speech; name a file for both.")
@@ -81,9 +76,7 @@ def rows_of(table: Path, folder: Path) -> list[Row]:
         name = cells.get("out") or f"{Path(face).stem} says {Path(speech).stem}"
         name = name if Path(name).suffix.lower() in _FILMS else name + (suffix if suffix in _FILMS else ".mp4")
         rows.append(Row(table.parent / face, table.parent / speech, folder / Path(name).name))
-    names = [row.out for row in rows]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ParameterError(f"{table.name} makes {twice.name} twice; give each row a name of its own as out.")
+    check_names(table, [row.out for row in rows])
     return rows
 
 

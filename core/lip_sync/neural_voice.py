@@ -29,7 +29,7 @@ from core.errors import ParameterError, WeightsError
 from core.lip_sync.articulation import SILENCE, Phone
 from core.lip_sync.voices import Spoken, VoiceConfig, Wave, clauses
 from core.memory import house
-from core.runtime import placement
+from core.runtime import loading_alone, placement
 from core.weights import weights_path
 
 WEIGHTS = "vits_vctk"
@@ -65,10 +65,12 @@ class NeuralVoice:
     """
 
     def __init__(self, name: str = WEIGHTS) -> None:
-        from transformers import VitsModel, VitsTokenizer
-
         folder, self._name = weights_path(name), name
-        network = VitsModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        with loading_alone():
+            from transformers import VitsModel, VitsTokenizer
+
+            network = VitsModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            self._tokenizer: Any = VitsTokenizer.from_pretrained(folder, local_files_only=True, phonemize=False)
         if network.config.num_speakers != len(SPEAKERS):
             raise WeightsError(
                 f"The network {name} has {network.config.num_speakers} speakers, not {len(SPEAKERS)}; correct the "
@@ -77,7 +79,6 @@ class NeuralVoice:
         where = placement(low_precision=False)
         self._network, self._device = cast(Any, network), where.device
         self._resident = house(network, where, name)
-        self._tokenizer: Any = VitsTokenizer.from_pretrained(folder, local_files_only=True, phonemize=False)
         self._lock = threading.Lock()
 
     @property

@@ -1,4 +1,4 @@
-"""``python -m core.personal_video concept|generate|enlarge|pack|train|evaluate``."""
+"""``python -m core.personal_video concept|generate|generate-all|enlarge|pack|train|evaluate``."""
 
 import argparse
 import sys

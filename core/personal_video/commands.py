@@ -1,11 +1,14 @@
-"""The commands ``concept``, ``generate`` and ``enlarge`` of ``python -m core.personal_video``."""
+"""The commands ``concept``, ``generate``, ``generate-all`` and ``enlarge`` of ``python -m core.personal_video``."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core.bulk import Workers
 from core.command_line import Answer, add_flags, command, from_flags, progress_line
 from core.errors import ParameterError
+from core.personal_video.bulk import GenerateJob, generate_all, rows_of
 from core.personal_video.concepts import Concept, ConceptDatabase
 from core.personal_video.config import ConceptConfig, VideoConfig
 from core.personal_video.exchange import export_concepts, import_concepts
@@ -75,6 +78,20 @@ def generating(arguments: argparse.Namespace) -> Answer:
     return _made(pipeline.generate(request, arguments.out, from_flags(arguments, VideoConfig), progress_line()))
 
 
+def generating_all(arguments: argparse.Namespace) -> Answer:
+    """Make the video of every row of a table; every bad row is named, and the rest are made all the same."""
+    rows = rows_of(arguments.table, arguments.out)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    job = GenerateJob(below_home(arguments.library), from_flags(arguments, VideoConfig), arguments.few_steps)
+    found = {one.row: one for one in generate_all(rows, job, from_flags(arguments, Workers), progress_line())}
+    made = [(row.out, found[row].made) for row in rows if not found[row].error]
+    return {
+        "results": [{"path": out, "status": "made" if one else "known", **(asdict(one) if one else {})}
+                    for out, one in made],
+        "errors": [{"path": row.out, "error": found[row].error} for row in rows if found[row].error],
+    }  # fmt: skip
+
+
 def enlarging(arguments: argparse.Namespace) -> Answer:
     """Make the larger video from one that `generate` wrote."""
     first: Path = arguments.video
@@ -129,12 +146,20 @@ def add_commands(commands: Any) -> None:
     )
     one.add_argument("--seed", type=int, help="0 to 2**32 - 1 (default: by lot, and told)")
     add_flags(one, VideoConfig)
+    many = command(commands, "generate-all", generating_all, _show_rows, "make a video of every row of a table")
+    many.add_argument(
+        "table", type=Path, metavar="ROWS.csv", help="columns prompt, image, shows, seed and out, each where wanted"
+    )
+    many.add_argument("--out", type=Path, required=True, help="folder for the videos; those that are there are kept")
+    add_flags(many, Workers)
+    add_flags(many, VideoConfig)
     two = command(commands, "enlarge", enlarging, _show_made, "make the larger video from one that generate wrote")
     two.add_argument("video", type=Path, metavar="VIDEO")
     two.add_argument("--out", type=Path, help=f'the file, .mp4 (default: beside it, its name with "{LARGER}")')
     add_flags(two, EnlargeConfig)
     for each in (one, two):
         each.add_argument("--image", type=Path, help="a picture; for enlarge the one that the video was made with")
+    for each in (one, many, two):
         each.add_argument("--few-steps", action="store_true", help="hub profile: sample by LCM-LoRA in a few steps")
         _add_library(each)
 
@@ -179,6 +204,10 @@ def _show_concepts(answer: Answer) -> str:
 
 def _show_files(answer: Answer) -> str:
     return "\n".join(str(row["path"]) for row in answer["results"])
+
+
+def _show_rows(answer: Answer) -> str:
+    return "\n".join(f"{row['status']}  {row['path']}" for row in answer["results"])
 
 
 def _show_made(answer: Answer) -> str:

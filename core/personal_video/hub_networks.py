@@ -21,7 +21,7 @@ from core.personal_video.hub_details import DetailExtractor
 from core.personal_video.hub_placement import Arrangement, arrange, choose_arrangement, free_bytes, gpus
 from core.personal_video.hub_plan import COUNTS, Shape
 from core.personal_video.hub_text import PromptEncoder, ReferenceMapper
-from core.runtime import Placement, Progress, part_of, placement, silent
+from core.runtime import Placement, Progress, loading_alone, part_of, placement, silent
 from core.store import EncoderVersion
 from core.weights import find_manifest, weights_path
 
@@ -143,6 +143,7 @@ def _fitting(shape: Shape, device: torch.device) -> Arrangement:
     return choose_arrangement(COUNTS, shape, free_bytes(device))
 
 
+@loading_alone()
 def _pipeline(folders: dict[str, Path], dtype: torch.dtype) -> tuple[Any, nn.Module]:
     """The first pipeline on the CPU, and the adapter's resampler, taken out of it to run once, not at each step."""
     from diffusers import AnimateDiffPipeline, AutoencoderKL, MotionAdapter, UNet2DConditionModel
@@ -175,6 +176,7 @@ def _pipeline(folders: dict[str, Path], dtype: torch.dtype) -> tuple[Any, nn.Mod
     return pipeline, resampler
 
 
+@loading_alone()
 def _scheduler(folder: Path, few_steps: bool) -> Any:
     from diffusers import DDIMScheduler, LCMScheduler
 
@@ -190,6 +192,7 @@ def _merge_lora(pipeline: Any, folder: Path) -> None:
     pipeline.unload_lora_weights()
 
 
+@loading_alone()
 def _processor(adapter: Path) -> Any:
     from transformers import CLIPImageProcessorPil, CLIPVisionConfig
 
@@ -197,6 +200,7 @@ def _processor(adapter: Path) -> Any:
     return CLIPImageProcessorPil(size={"shortest_edge": config.image_size}, crop_size=config.image_size)
 
 
+@loading_alone()
 def _details(adapter: Path, resampler: nn.Module, dtype: torch.dtype) -> DetailExtractor:
     from transformers import CLIPVisionModelWithProjection
 
@@ -213,6 +217,7 @@ def _mapper(clip: Path) -> ReferenceMapper:
     return ReferenceMapper(*maps)
 
 
+@loading_alone()
 def _over_the_same(first: Any) -> Any:
     from diffusers import AnimateDiffVideoToVideoPipeline
 

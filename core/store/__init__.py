@@ -2,7 +2,8 @@
 
 `open_library` is the door; what comes back keeps to the `Library` protocol, whatever engine stands behind it: LanceDB
 (`core.store.lance`) for folders and object storage, Milvus (`core.store.milvus`) for a cluster that answers one query
-together. Importing this package loads no engine. `core.store.migration` copies a library from one to the other.
+together. Where jobs run in forks of the server, a process of its own holds them (`core.store.apart`). Importing this
+package loads no engine. `core.store.migration` copies a library from one to the other.
 """
 
 from core.store.library import Kind, Library, open_library, other_versions, remove_version

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from core.lending import zero_gpu
 from core.store.address import is_milvus, resolve
 from core.store.record import EncoderVersion, Match, Record
 
@@ -177,6 +178,10 @@ def remove_version(address: str | Path, kind: Kind, encoder: EncoderVersion) -> 
 
 def _engine(address: str | Path) -> Any:
     """The module of the engine that an address belongs to; each has `open_table`, `table_sizes` and `drop_table`."""
+    if zero_gpu():
+        from core.store import apart
+
+        return apart
     if is_milvus(resolve(address)):
         from core.store import milvus
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from core.errors import ParameterError
+from core.lending import zero_gpu
 from core.store.address import SETTINGS_TABLE, holds_something, is_milvus, is_remote, resolve
 
 _MANY_VERSIONS = 64
@@ -20,6 +21,8 @@ def read_setting(address: str | Path, key: str) -> str | None:
     Raises:
         StoreError: the library cannot be read.
     """
+    if zero_gpu():
+        return read_settings(address).get(key)
     from core.store.lance_rows import sql_text
 
     place = resolve(address)
@@ -37,6 +40,10 @@ def read_settings(address: str | Path) -> dict[str, str]:
         StoreError: the library cannot be read.
     """
     place = resolve(address)
+    if zero_gpu():
+        from core.store import apart
+
+        return apart.read_settings(place)
     if is_milvus(place):
         from core.store import milvus_settings
 
@@ -60,6 +67,11 @@ def write_setting(address: str | Path, key: str, value: str) -> None:
     if not key:
         raise ParameterError("The setting has no key; name it.")
     place = resolve(address)
+    if zero_gpu():
+        from core.store import apart
+
+        apart.write_setting(place, key, value)
+        return
     if is_milvus(place):
         from core.store import milvus_settings
 

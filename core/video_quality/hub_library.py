@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from core.encoders.image import TransformersImageEncoder
 from core.errors import WeightsError
 from core.memory import Batches, house
-from core.runtime import placement
+from core.runtime import loading_alone, placement
 from core.video_quality.levels import LEVELS
 from core.video_quality.library import Kind, LibraryModel, Prepared, middle
 from core.video_quality.sampling import Pixels, Window
@@ -135,11 +135,12 @@ class _Tower:
     """A frozen network that takes pictures of its own size as they are, after scaling of their values."""
 
     def __init__(self, name: str) -> None:
-        from transformers import AutoImageProcessor, AutoModel
-
         folder = weights_path(name)
-        self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
-        model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        with loading_alone():
+            from transformers import AutoImageProcessor, AutoModel
+
+            self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
+            model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         self._placement = placement()
         self._batches = Batches(name, self._placement.device, len(SEEN))
         self._network = house(model, self._placement, name)
@@ -167,14 +168,15 @@ class _NextWord:
     """The logits of the five level words as the next one of the answer to `QUESTION`."""
 
     def __init__(self, weights: str) -> None:
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-
         folder = weights_path(weights)
         self._placement = placement()
-        self._processor: Any = AutoProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
-        model = AutoModelForImageTextToText.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=self._placement.dtype
-        )
+        with loading_alone():
+            from transformers import AutoModelForImageTextToText, AutoProcessor
+
+            self._processor: Any = AutoProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
+            model = AutoModelForImageTextToText.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, dtype=self._placement.dtype
+            )
         self._batches = Batches(weights, self._placement.device, len(SEEN))
         self._network = house(model, self._placement, weights)
         self.tokens = [self._processor.tokenizer.encode(f" {word}", add_special_tokens=False)[0] for word in LEVELS]

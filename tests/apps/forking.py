@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,28 @@ import numpy as np
 import pytest
 from gradio_client import Client
 
+from apps import gpu
 from apps.feedback import job
 from apps.gpu import lent
-from apps.runtime import Jobs, Work
+from apps.runtime import AppSettings, Jobs, Work
 from core.errors import CancelledError, ParameterError
-from core.store import EncoderVersion, Record, open_library
+from core.store import EncoderVersion, Library, Record, open_library
 from tests.apps.conftest import free_port
 from tests.apps.zero_gpu_double import Lender, lend_gpus
+from tests.factories import moving_clip
 
 MODULE = "apps.toy_handlers"
 """Where tools have their handlers."""
 BAR = gr.Progress()
+TOY_VECTOR = np.ones(4, np.float32)
+
+
+def toy_library(address: str) -> Library:
+    return open_library(address, "videos", EncoderVersion("toy", "1", 4))
+
+
+def toy_record(name: str) -> Record:
+    return Record(name, f"{name}.mp4", name, 1.0, vector=TOY_VECTOR)
 
 
 class Toys:
@@ -65,9 +77,9 @@ class Toys:
             raise ParameterError("There is nothing to do; choose something.")
 
     def toy_look(self, address: str, request: gr.Request, bar: gr.Progress) -> list[str]:
-        opened, vector = open_library(address, "videos", EncoderVersion("toy", "1", 4)), np.ones(4, np.float32)
-        opened.add([Record(name, f"{name}.mp4", name, 1.0, vector=vector) for name in "ab"])
-        return sorted(match.record.id for match in opened.find(vector, 5))
+        opened = toy_library(address)
+        opened.add([toy_record(name) for name in "ab"])
+        return sorted(match.record.id for match in opened.find(TOY_VECTOR, 5))
 
     def toy_compute(self, request: gr.Request, bar: gr.Progress) -> float:
         return computed()
@@ -91,6 +103,15 @@ def asked(work: Work | None = None) -> gr.Request:
     request = gr.Request(session_hash="anna")
     (work or Work()).put_on(request)
     return request
+
+
+def steps(lender: Lender, folder: Path) -> dict[str, Any]:
+    """Two jobs that say how many steps they take, under the name of an endpoint with steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(gpu.SECONDS_A_STEP, "toy_steps", 3.0)
+        for number in (1, 2):
+            lent(Toys().toy_steps)(number, asked(), gr.Progress())
+    return {"seconds": lender.seconds}
 
 
 def process(lender: Lender, folder: Path) -> dict[str, Any]:
@@ -132,9 +153,54 @@ def orphan(lender: Lender, folder: Path) -> dict[str, Any]:
     return {"answer": lent(Toys().toy_wait)(str(folder / "begun"), asked(), gr.Progress())}
 
 
+def waiting(lender: Lender, folder: Path) -> dict[str, Any]:
+    """This process ends as by a power cut when its job is done, and the other one waits for the next."""
+    return _cut_after(folder, lent(Toys().toy_process)("/no/film.mp4", asked(), gr.Progress())["process"])
+
+
+def waiting_of_many(lender: Lender, folder: Path) -> dict[str, Any]:
+    """The same after a job that answered many times."""
+    return _cut_after(folder, list(lent(Toys().toy_many)(2, asked(), gr.Progress()))[-1][1])
+
+
+def _cut_after(folder: Path, there: int) -> dict[str, Any]:
+    (folder / "told").write_text(json.dumps({"process": there}))
+    os.kill(os.getpid(), 9)
+    raise AssertionError("it was killed")
+
+
 def library(lender: Lender, folder: Path) -> dict[str, Any]:
-    """A library that nobody has opened on this side."""
-    return {"there": lent(Toys().toy_look)(str(folder / "library"), asked(), gr.Progress())}
+    """A library that is open, written to and searched on this side before the job, while it runs, and after it."""
+    address, over = str(folder / "library"), threading.Event()
+    opened = toy_library(address)
+    opened.add([toy_record("c")])
+
+    def search_on() -> None:
+        while not over.is_set():
+            opened.find(TOY_VECTOR, 5)
+
+    searcher = threading.Thread(target=search_on)
+    searcher.start()
+    there = lent(Toys().toy_look)(address, asked(), gr.Progress())
+    over.set()
+    searcher.join()
+    opened.add([toy_record("d")])
+    return {"there": there, "here": sorted(opened.ids()), "engine here": "lancedb" in sys.modules}
+
+
+def search(lender: Lender, folder: Path) -> dict[str, Any]:
+    """Similar videos: jobs add a film and find it, this side lists the library before and after, and removes it."""
+    from apps.video_search_handlers import Handlers
+
+    kept = {name: str(folder / name) for name in ("library", "files", "models", "output")}
+    tool = Handlers(replace(AppSettings(), **kept))  # type: ignore[arg-type]
+    film, told = str(moving_clip(folder / "film.mp4", 160, 120, 12, 2)), {"before": tool.video_search_list("", 60)}
+    added = list(lent(tool.video_search_add)([film], "sea", asked(), gr.Progress()))[-1]
+    told["listed"] = tool.video_search_list("", 60)
+    told["found"] = lent(tool.video_search_find)(film, 5, "", "cosine", asked(), gr.Progress())
+    tool.video_search_remove(added["results"][0]["id"])
+    told["after"] = tool.video_search_list("", 60)
+    return {name: [row["title"] for row in answer["results"]] for name, answer in told.items()}
 
 
 def compute(lender: Lender, folder: Path) -> dict[str, Any]:
@@ -171,7 +237,7 @@ def _failed(call: Callable[[], Any], lender: Lender) -> dict[str, Any]:
 def main() -> None:
     """Do what is named, and write down what came of it."""
     name, folder, times = sys.argv[1], Path(sys.argv[2]), int((*sys.argv, "1")[3])
-    jobs = (process, many, stop, refuse, orphan, progress, library, compute)
+    jobs = (process, steps, many, stop, refuse, orphan, waiting, waiting_of_many, progress, library, search, compute)
     with pytest.MonkeyPatch.context() as patch:
         lender = lend_gpus(patch)
         for number in range(times):

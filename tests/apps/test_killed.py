@@ -12,11 +12,14 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.client import Job
 
+from core.personal_video.concepts import ConceptDatabase
+from core.personal_video.film import read_settings
 from tests.apps.served import PATIENCE_S, Served, wait_for
 from tests.apps.test_lip_sync import ASSETS, probe_speech_s
 from tests.apps.test_lip_sync import film as talking_head
 from tests.factories import moving_clip
 from tests.music_matching.makers import film, groove_file, spoken
+from tests.personal_video.conftest import disc, saved
 
 Answer = dict[str, Any]
 
@@ -42,11 +45,15 @@ class Trade:
         first: is done.
         rest: of the answer of ``first``, what runs at the kill, all of it at once.
         lists: the endpoint that lists the tool's library, or nothing.
+        asks: what it is asked with.
+        listed: of the answer of ``first``, the ids that must be listed.
     """
 
     first: Wish
     rest: Callable[[Answer], list[Wish]]
     lists: str = ""
+    asks: tuple[Any, ...] = ("", 60)
+    listed: Callable[[Answer], set[str]] = lambda answer: {row["id"] for row in answer["results"]}
 
 
 def files_of(answer: Answer) -> list[str]:
@@ -109,7 +116,26 @@ def named(answer: Any) -> Any:
     return Path(answer).name if isinstance(answer, str) and answer.startswith("/") else answer
 
 
-@pytest.mark.parametrize("trade_of", [scoring, music, speaking])
+def imagining(folder: Path) -> Trade:
+    """Personal video: a video in two steps, then two in many, of a concept that was there before."""
+    concepts = ConceptDatabase(folder / "kept" / "concepts")
+    concept = concepts.add("biscuit", [saved(folder, "biscuit.png", disc((200, 30, 30)))])
+
+    def generate(seed: int, steps: int) -> Wish:
+        inputs = {"prompt": "<biscuit> hops", "image": None, "shows": "", "seed": seed, "steps": steps}
+        guidance = {"text_guidance": 0, "subject_guidance": 0}
+
+        def tells(made: Answer) -> Any:
+            settings = read_settings(made["file"])
+            return made["finished"], settings.words, settings.seed, settings.steps
+
+        return Wish("personal_video_generate", inputs | guidance, tells, (True, ("biscuit",), seed, steps))
+
+    return Trade(generate(1, 2), lambda answer: [generate(seed, 24) for seed in (2, 3)], "personal_video_concepts", (),
+                 lambda answer: {concept.id})  # fmt: skip
+
+
+@pytest.mark.parametrize("trade_of", [scoring, music, speaking, imagining])
 def test_a_kill_in_the_midst_of_a_job_costs_that_job_alone_and_it_can_be_run_again(
     trade_of: Callable[[Path], Trade], tmp_path: Path
 ) -> None:
@@ -135,8 +161,8 @@ def test_a_kill_in_the_midst_of_a_job_costs_that_job_alone_and_it_can_be_run_aga
         assert again["state"] == "done" and named(again["result"]) == named(answer)
         assert all(Path(text).is_file() for text in texts(again["result"]) if text.startswith("/"))
         if trade.lists:
-            listed = stranger.predict("", 60, api_name=f"/{trade.lists}")["results"]
-            assert {row["id"] for row in answer["results"]} <= {row["id"] for row in listed}
+            listed = stranger.predict(*trade.asks, api_name=f"/{trade.lists}")["results"]
+            assert trade.listed(answer) <= {row["id"] for row in listed}
         jobs = {job["id"]: job for job in client.predict(api_name="/jobs")["results"]}
         for job, wish in zip(running, wishes, strict=True):
             job_id = job.communicator.event_id

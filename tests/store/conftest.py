@@ -10,11 +10,12 @@ import pytest
 from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
+from core.lending import ZERO_GPU_VARIABLE
 from core.store.milvus_tables import connect, prefix_of
 from tests.store.milvus_server import running_milvus
 from tests.store.writer import Writer
 
-ENGINES = ("folder", "s3", "milvus")
+ENGINES = ("folder", "s3", "milvus", "apart")
 
 
 @pytest.fixture(params=ENGINES)
@@ -32,6 +33,13 @@ def lance_address(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def folder_address(tmp_path: Path) -> str:
     return str(tmp_path / "library")
+
+
+@pytest.fixture
+def apart_address(folder_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder that another process holds, as for a server that is forked."""
+    monkeypatch.setenv(ZERO_GPU_VARIABLE, "true")
+    return folder_address
 
 
 @pytest.fixture
