@@ -1,6 +1,7 @@
 """Showreel: five AI video tools in one Gradio app. ``python app.py --help`` lists the settings."""
 
 import argparse
+import gc
 import os
 import sys
 
@@ -76,6 +77,7 @@ def launch(settings: AppSettings, block: bool = True) -> gr.Blocks:
         _frontend=False,  # or gradio gives up where its page takes 3 s, as when many ask from the first moment
     )
     if block:
+        gc.freeze()  # all that is there stays; without it, cycles of jobs are looked for more often
         serve_until_stopped(app, desk)
     return app
 

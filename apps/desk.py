@@ -32,7 +32,7 @@ from apps.metrics import Metrics
 from apps.runtime import HEAVY, OUTPUT_AGE_S, AppSettings, Work
 from core.errors import CancelledError
 from core.jobs import Job, Register, State, owner_of
-from core.runtime import CancelToken, Progress
+from core.runtime import CancelToken, Progress, give_back_memory
 
 Handler = Callable[..., Any]
 REFUSED = "job_refused"
@@ -316,6 +316,7 @@ class Desk:
         with self._change:
             del self._running[task.job.id]
             self._change.notify_all()
+        give_back_memory()
 
     def _end(self, task: Task, state: State, error: str, result: Any = None) -> None:
         job, folder = task.job, self.folder / task.job.id

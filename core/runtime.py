@@ -5,11 +5,12 @@ can be stopped: `cancellable` wraps a callback so that the next report after `Ca
 `CancelledError`. A job therefore needs no second argument for it, and stops between two of its steps.
 """
 
+import ctypes
 import os
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -134,6 +135,16 @@ def loading_alone() -> Iterator[None]:
     """
     with _LOADING:
         yield
+
+
+def give_back_memory() -> None:
+    """Hand memory that is free back to the system.
+
+    glibc keeps what a thread has freed for that thread, which in a server of many threads looks like a leak. Where the
+    C library is another one, it is left to it.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def below_home(place: str) -> str:

@@ -55,6 +55,8 @@ VOICE_S = 0.1
 """How far apart two utterances of one text may be; measured: 0.02 s over 800 of them."""
 WATCH_S = 2.0
 MEGA = 2**20
+GROWTH = 1.15
+"""Memory of the last quarter, in that of the one before; more is a leak."""
 
 
 @dataclass
@@ -294,13 +296,18 @@ def table(tally: Tally) -> str:
     return "\n".join(lines)
 
 
+def quarters(values: list[float]) -> list[float]:
+    """The middle of each quarter of a run."""
+    quarter = max(1, len(values) // 4)
+    return [statistics.median(values[n * quarter : (n + 1) * quarter] or values[-1:]) for n in range(4)]
+
+
 def course(tally: Tally) -> str:
-    """Memory and disk over the four quarters of the run, in megabytes: the middle of each."""
+    """Memory and disk over the four quarters of the run, in megabytes."""
     lines = ["| MB | 1st quarter | 2nd | 3rd | 4th | most |", "|---|---:|---:|---:|---:|---:|"]
     for name, values in (("memory", tally.memory), ("output and uploads", tally.disk)):
-        quarter = max(1, len(values) // 4)
-        middles = [statistics.median(values[n * quarter : (n + 1) * quarter] or values[-1:]) for n in range(4)]
-        lines.append(f"| {name} | " + " | ".join(f"{value / MEGA:.0f}" for value in (*middles, max(values))) + " |")
+        told = (*quarters(values), max(values))
+        lines.append(f"| {name} | " + " | ".join(f"{value / MEGA:.0f}" for value in told) + " |")
     return "\n".join(lines)
 
 
@@ -340,6 +347,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         flags = ["--jobs", str(told.jobs), "--max-waiting", str(told.max_waiting)]
         tally = measure(Path(folder), told.clients, told.minutes, flags)
+    *_, third, last = quarters(tally.memory)
+    if last > GROWTH * third:
+        tally.faults.append(f"unbounded: memory rose from {third / MEGA:.0f} to {last / MEGA:.0f} MB in the end")
     for name, values, most in (("memory", tally.memory, told.most_memory_mb), ("disk", tally.disk, told.most_disk_mb)):
         if max(values) > most * MEGA:
             tally.faults.append(f"unbounded: {name} rose to {max(values) / MEGA:.0f} MB")
