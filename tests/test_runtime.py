@@ -1,6 +1,9 @@
 """Seeds reproduce, jobs stop where they should, and placement follows the machine."""
 
+import platform
 import random
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -126,3 +129,22 @@ def test_a_thread_that_loads_a_network_keeps_others_from_loading_but_not_itself(
     for thread in threads:
         thread.join(10)
     assert order == ["first", "second"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries give memory back by themselves")
+def test_memory_that_is_free_between_what_is_kept_goes_back_to_the_system() -> None:
+    told = """
+import os
+from core.runtime import give_back_memory
+def resident():
+    with open("/proc/self/statm") as stream:
+        return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+blocks = [bytes(60_000) for _ in range(2000)]
+kept = blocks[::20]
+del blocks
+before = resident()
+give_back_memory()
+print(before - resident())
+"""
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 40
