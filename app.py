@@ -17,7 +17,7 @@ import gradio as gr
 import spaces  # noqa: F401  # before CUDA starts, so that ZeroGPU can hand out its GPUs
 from starlette.middleware import Middleware
 
-from apps import TABS, UNFINISHED
+from apps import TABS
 from apps.desk import Desk
 from apps.door import Door
 from apps.health import health_route
@@ -25,7 +25,7 @@ from apps.jobs import recent_jobs
 from apps.keeping import register_folder
 from apps.logs import LOGGER, start_logging
 from apps.passing import past
-from apps.runtime import AppSettings, Tab
+from apps.runtime import AppSettings
 from apps.stopping import serve_until_stopped
 from apps.theme import CSS_FILE, HEAD, theme
 from core.command_line import BAD_ARGUMENTS, add_flags, add_profile, from_flags
@@ -40,17 +40,12 @@ def build_app(settings: AppSettings, desk: Desk | None = None) -> gr.Blocks:
     with gr.Blocks(title="Showreel", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as app:
         gr.HTML('<header class="masthead"><h1>Showreel</h1><p>AI video tools that run on your own machine</p></header>')
         with gr.Tabs():
-            for tab in shown(settings):
+            for tab in TABS:
                 with gr.Tab(tab.title):
                     tab.build(settings)
         recent_jobs(desk)
     desk.attach(app, past)
     return app.queue(max_size=settings.max_waiting, default_concurrency_limit=settings.jobs)
-
-
-def shown(settings: AppSettings) -> tuple[Tab, ...]:
-    """The tabs of this run."""
-    return (*TABS, *UNFINISHED) if settings.unfinished else TABS
 
 
 def launch(settings: AppSettings, block: bool = True) -> gr.Blocks:
@@ -69,7 +64,7 @@ def launch(settings: AppSettings, block: bool = True) -> gr.Blocks:
         head=HEAD,
         footer_links=["api"],
         app_kwargs={
-            "routes": [health_route(settings, shown(settings)), desk.metrics.route()],
+            "routes": [health_route(settings, TABS), desk.metrics.route()],
             "middleware": [Middleware(Door, desk=desk)],
         },
         blocked_paths=[str(register_folder(settings))],

@@ -8,6 +8,5 @@ TABS = (
     Tab("Quality score", video_quality.build_tab),
     Tab("Lip-sync", lip_sync.build_tab),
     Tab("Personal video", personal_video.build_tab),
+    Tab("Music", music_matching.build_tab),
 )
-UNFINISHED = (Tab("Music", music_matching.build_tab),)
-"""Tools that run, but do not do their job well enough yet; shown with ``--unfinished`` only."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import gradio as gr
 
 from apps.cards import HAND_ON, status
+from apps.music_matching_cards import RANKS_BY
 from core.music_matching import LayConfig
 
 FILM_TYPES = ["video", ".mkv", ".ts", ".webp", ".gif", ".apng"]
@@ -100,6 +101,7 @@ def match_column() -> tuple[MatchWidgets, MixWidgets]:
         min_height=80,
         js_on_load=ACTIONS,
     )
+    gr.Markdown(RANKS_BY, elem_classes="origin")
     return MatchWidgets(video, text, top, find, stop, player, results), _mix()
 
 

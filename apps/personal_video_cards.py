@@ -16,7 +16,7 @@ MADE_FROM: dict[Profile, str] = {
     "patterns by a program. Your subject is copied out of its picture, and moves as a whole: it bends no knee, turns "
     "no head, and stands as it does in the picture. They know simple motions, such as hop, spin, slide and grow, with "
     "a direction and a speed, one or two subjects, and English. They make two seconds of 64 × 64 pixels; “Enlarge” "
-    "makes them anew at twice the size, sharper, with a fine pattern over all. Every file says that it was made.",
+    "makes them anew at twice the size, sharper. Every file says that it was made.",
     "hub": "Videos are made by Stable Diffusion 1.5 with AnimateDiff and IP-Adapter: two seconds of 512 × 512 pixels; "
     "“Enlarge” makes them anew at twice the size. They are seen when they are done, and whether an image shows a "
     "concept is not found out: say so. Every file says that it was made.",

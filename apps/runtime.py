@@ -55,7 +55,6 @@ class AppSettings:
     auth: str = field(default="", metadata={"help": "user:password asked for at the door; nobody when empty"})
     jobs: int = field(default=2, metadata={"help": "heavy jobs that run at once, 1 to 16"})
     max_waiting: int = field(default=20, metadata={"help": "requests that may wait, 1 to 1000"})
-    unfinished: bool = field(default=False, metadata={"help": "show the tools, too, that are still being made"})
     max_upload_mb: int = field(default=1024, metadata={"help": "largest upload in megabytes, 1 to 100000"})
     jobs_per_session: int = field(default=8, metadata={"help": "jobs of one session that may wait or run, 1 to 1000"})
     requests_per_minute: int = field(default=600, metadata={"help": "requests of one session a minute, 1 to 100000"})

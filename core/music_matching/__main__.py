@@ -125,7 +125,7 @@ def _material(arguments: argparse.Namespace) -> Material:
         raise MediaOpenError("There is no pair of film and music to learn from; give sample videos or games.")
     candidates = collector.candidates(arguments.tracks, pairs) if arguments.tracks else {}
     captioned = collector.captioned(_captions(arguments.captions)) if arguments.captions else ([], None)
-    return Material(tuple(pairs), candidates, tuple(captioned[0]), captioned[1], tuple(left_out))
+    return Material(tuple(pairs), candidates, tuple(captioned[0]), captioned[1], tuple(left_out), words.heard)
 
 
 def _captions(table: Path) -> dict[Path, str]:

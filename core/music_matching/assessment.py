@@ -113,6 +113,7 @@ def training_set(
         [pair.track for pair in kept],
         [only(film.modalities(), video) for film in material.captioned],
         material.captions,
+        material.heard,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.digest import key_of, sha256_of
 from core.errors import MediaError
-from core.media import VideoReader, sound_files
+from core.media import VideoReader, sound_files, sound_tags
 from core.music_matching.data import (
     PLACE_PICTURES,
     Cache,
@@ -38,6 +38,7 @@ class Material:
         captioned: films that have a caption but no music.
         captions: (M, D) text vectors of their captions.
         left_out: samples that are not kept, each with its reason.
+        heard: (100, D) what the tags of tracks mean in words, see `Words.heard`; without it they say nothing in words.
     """
 
     pairs: tuple[TrainingPair, ...]
@@ -45,6 +46,7 @@ class Material:
     captioned: tuple[VideoFeatures, ...]
     captions: Vectors | None
     left_out: tuple[Sample, ...]
+    heard: Vectors | None = None
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,14 @@ class Collector:
         return films, self.watcher.words.encoder.encode(list(captions.values()))
 
     def track(self, path: Path) -> TrackFeatures:
-        """A track, listened to once.
+        """A track, listened to once; its title is that of its tags and of its file, as in a library.
 
         Raises:
             MediaError: it cannot be read.
         """
         key = f"music-{sha256_of(path)[:32]}-{self.listener.config.listen_s:g}"
-        return self.cache.track(key, lambda: self.listener.listen(path, path.stem.rpartition("__")[2]))
+        title = f"{sound_tags(path).title} {path.stem.rpartition('__')[2]}"
+        return self.cache.track(key, lambda: self.listener.listen(path, title))
 
 
 def named(video: VideoFeatures, title: str, words: Words) -> VideoFeatures:

@@ -85,6 +85,7 @@ class TrainingSet:
         tracks: (N) the names of the tracks.
         captioned: (M) features of films that have a caption but no track.
         captions: (M, D) text vectors of those captions.
+        heard: (tags, D) what the tags of tracks mean in words; None where that does not count.
     """
 
     videos: Sequence[Modalities]
@@ -92,6 +93,7 @@ class TrainingSet:
     tracks: Sequence[str]
     captioned: Sequence[Modalities] = ()
     captions: Vectors | None = None
+    heard: Vectors | None = None
 
 
 def unfit(description: str) -> str:

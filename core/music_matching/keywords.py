@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from core.encoders.text import TextEncoder, Vectors
+from core.music_matching.compounds import parts_of
 from core.weights import weights_path
 
 Source = Literal["seen", "said", "title"]
@@ -81,11 +82,14 @@ def said_keywords(text: str) -> tuple[Keyword, ...]:
 def title_keywords(title: str) -> tuple[Keyword, ...]:
     """The words of a title or a file name that say something; numbers, formats and the like are left out.
 
-    >>> [keyword.word for keyword in title_keywords("07_HellFortress-theme_v2.ogg")]
-    ['hell', 'fortress']
+    Words that are written together are cut apart, see `parts_of`.
+
+    >>> [keyword.word for keyword in title_keywords("07_HellFortress-snowmountain-theme_v2.ogg")]
+    ['hell', 'fortress', 'snow', 'mountain']
     """
     spaced = _CAMEL.sub(" ", title).replace("_", " ")
-    words = [word for word in _words(spaced) if word not in _EMPTY | _NO_TITLE and len(word) > 2]
+    telling = [word for word in _words(spaced) if word not in _EMPTY | _NO_TITLE and len(word) > 2]
+    words = [part for word in telling for part in parts_of(word) if part not in _EMPTY | _NO_TITLE]
     return _weightiest(dict.fromkeys(dict.fromkeys(words), 1.0), "title")
 
 

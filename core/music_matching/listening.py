@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.encoders.audio import MusicnnEncoder
+from core.encoders.audio import MusicnnEncoder, musicnn_tags
 from core.encoders.speech import SHORTEST_SAMPLES, SpeechRecogniser, speech_recogniser
 from core.encoders.text import TextEncoder, text_encoder
 from core.encoders.voice import VoiceSpan, voice_spans
@@ -77,13 +77,25 @@ class Words:
         vector = keyword_vector(keywords, self.encoder)
         return None if vector is None else unit(vector - self.usual)
 
+    @cached_property
+    def heard(self) -> Vectors:
+        """(100, D) the directions of the names of all tags of music, in the order of the modality ``tags``.
+
+        What their vectors have in common is taken away. "House" alone would be a word for something else.
+        """
+        vectors = self.encoder.encode([f"{name} music" for kind in ("msd", "mtt") for name in musicnn_tags(kind)])
+        return np.stack([unit(vector) for vector in vectors - vectors.mean(0)])
+
     def seen(self, probabilities: Vectors) -> Vectors:
-        """The direction (D,) of all things that may be seen, each as far as it is probable: ``probabilities`` (1000,).
+        """The direction (D,) of all things that may be seen, by their ``probabilities`` (T, 1000) in each picture.
 
         Source: Norouzi et al., "Zero-shot learning by convex combination of semantic embeddings", 2014. A drawn forest
-        is no thing that the network names surely; the unsure names still lie in its direction.
+        is no thing that the network names surely; the unsure names still lie in its direction. So, unlike there, all
+        names count, and by the root of their probability (a softmax at temperature 2), which evens them out.
         """
-        return unit(probabilities @ (self.things - self.usual))
+        even = np.sqrt(probabilities)
+        even /= even.sum(1, keepdims=True)
+        return unit(even.mean(0) @ (self.things - self.usual))
 
     def said(self, wave: Wave, spans: tuple[VoiceSpan, ...]) -> tuple[Keyword, ...]:
         """Keywords of what is said or sung in the stretches of a wave (N,); nothing where there is too little."""

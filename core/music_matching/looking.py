@@ -89,7 +89,7 @@ class Watcher:
         keywords = merged(seen_keywords(most_likely(likely, LABELS), self.config.label_threshold), said, named)
         directions = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
         image = directions.mean(0).astype(np.float32)
-        words, seen = self.words.direction(told), self.words.seen(likely.mean(0))
+        words, seen = self.words.direction(told), self.words.seen(likely)
         return VideoFeatures(0.0, image, colour_statistics(pictures), words, keywords, seen=seen)
 
     def _rate(self, duration_s: Fraction) -> Fraction:

@@ -4,9 +4,9 @@ Source: METHODS 1; towers over frozen features as in Pretet et al., "Cross-modal
 design choices", 2021. Ours: a modality that is missing is masked. Each modality has a branch; the branches of those
 that are there are averaged, and for each that is not, a learned vector says so. Nothing is filled with zeros.
 
-Beside what they learn, the directions of words stand in the common space as they are: what is seen and told in a film
-against what is sung and called in a track. That needs no training pairs. Where a side has no words, only what was
-learned counts.
+Beside what they learn, the directions of words stand in the common space: what is seen and told in a film against what
+is sung, called and heard in a track (`core.music_matching.word_space`). Where a side has none of it, only what the
+towers learned counts.
 """
 
 import json
@@ -21,13 +21,11 @@ from torch import Tensor, nn
 
 from core.errors import ParameterError, check_ranges
 from core.music_matching.features import Vectors
-from core.music_matching.keywords import unit
+from core.music_matching.word_space import WordSpace, without
 from core.weights import read_trained
 
 VIDEO_MODALITIES = {"image": 1280, "colour": 8, "seen": 384, "words": 384}
 MUSIC_MODALITIES = {"sound": 400, "tags": 100, "rhythm": 6, "words": 384}
-IN_WORDS = ("seen", "words")
-"""Modalities that are directions in the space of words: those of a film and of a track can be compared as they are."""
 Modalities = Mapping[str, Vectors | None]
 
 
@@ -42,7 +40,7 @@ class ModelConfig:
     width: int = field(default=128, metadata={"help": "width of the branches, 8 to 2048"})
     dimensions: int = field(default=64, metadata={"help": "numbers of a vector of the common space, 8 to 1024"})
     dropout: float = field(default=0.3, metadata={"help": "dropout inside the towers, 0 to 0.9"})
-    words_share: float = field(default=0.95, metadata={"help": "weight of words against what is learned, 0 to 1"})
+    words_share: float = field(default=0.99, metadata={"help": "weight of words against the towers, 0 to 1"})
     missing: float = field(default=0.25, metadata={"help": "share of modalities left out in training, 0 to 0.9"})
 
     def __post_init__(self) -> None:
@@ -107,7 +105,7 @@ class Tower(nn.Module):
 
 
 class TwoTowers(nn.Module):
-    """The model: a tower for films, one for music, and the temperature of their similarities.
+    """The model: a tower for films, one for music, the temperature of their similarities, and the space of words.
 
     Args:
         config: how large it is.
@@ -125,6 +123,7 @@ class TwoTowers(nn.Module):
         self.config = config
         self.video, self.music = Tower(video, config), Tower(music, config)
         self.log_scale = nn.Parameter(torch.tensor(np.log(10.0), dtype=torch.float32))
+        self.words = WordSpace(music["words"], music.get("tags", 0), config.missing)
 
     @property
     def scale(self) -> Tensor:
@@ -133,8 +132,8 @@ class TwoTowers(nn.Module):
 
     @property
     def dimensions(self) -> int:
-        """Numbers of a vector of the common space: first those that are learned, then those of words."""
-        return self.config.dimensions + self.music.modalities.get("words", 0)
+        """Numbers of a vector of the common space: first those of the towers, then those of words."""
+        return self.config.dimensions + self.music.modalities["words"]
 
     def embed_video(self, rows: Sequence[Modalities]) -> Vectors:
         """Unit vectors (N, `dimensions`) of films."""
@@ -147,14 +146,14 @@ class TwoTowers(nn.Module):
     @torch.no_grad()
     def _embed(self, tower: Tower, rows: Sequence[Modalities]) -> Vectors:
         self.eval()
-        learned = tower(*batch_of(rows, tower.modalities)).numpy()
-        words = np.zeros((len(rows), self.dimensions - self.config.dimensions), np.float32)
-        for index, row in enumerate(rows):
-            there = [vector for name in IN_WORDS if (vector := row.get(name)) is not None]
-            if there and words.shape[1]:
-                words[index] = unit(np.sum(there, axis=0))
-        share = self.config.words_share * words.any(1, keepdims=True)
-        return np.concatenate([np.sqrt(1 - share) * learned, np.sqrt(share) * words], 1).astype(np.float32)
+        batch = batch_of(rows, tower.modalities)
+        learned = tower(*batch)
+        if tower is self.video:
+            words = without(self.words.films(batch), self.words.usual_film)
+        else:
+            words = without(self.words.tracks(batch), self.words.usual_track)
+        share = self.config.words_share * words.any(1, keepdim=True)
+        return torch.cat([torch.sqrt(1 - share) * learned, torch.sqrt(share) * words], 1).numpy()
 
 
 def batch_of(rows: Sequence[Modalities], sizes: Mapping[str, int]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -1,9 +1,10 @@
 """Training the two towers (METHODS 1, training): one loop over pairs of picture and music.
 
 Every step draws one picture for each track, so that a track with a hundred pictures counts no more than one with three.
-The loss is symmetric InfoNCE with hard negatives over the batch; captions and titles add weak labels. The features are
-frozen, so a step takes milliseconds. It goes on from its last checkpoint after a kill. Of several processes each embeds
-its share of a batch, and the loss is over all of it (`core.sharing`).
+The loss is symmetric InfoNCE with hard negatives over the batch, once for the towers and, with all negatives alike,
+once for the space of words; captions and titles add weak labels. The features are frozen, so a step takes milliseconds.
+It goes on from its last checkpoint after a kill. Of several processes each embeds its share of a batch, and the loss is
+over all of it (`core.sharing`).
 """
 
 import json
@@ -32,6 +33,8 @@ CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 LEAST_TRACKS = 4
 """With fewer there is hardly anything to tell a track from."""
 _WEAK_TEMPERATURE = 0.1
+_WORDS_LEARNING_RATE = 0.03
+"""Highest one of the few numbers of the space of words, which have no decay."""
 _WEAK_FILMS = 32
 """Captioned films in a step."""
 
@@ -90,11 +93,11 @@ class Training:
         self.of_track = [np.flatnonzero(np.array(data.tracks) == name) for name in names]
         self.weak = _weak_labels(model, data)
         self.accelerator = Accelerator(mixed_precision="no", cpu=True)
-        self.optimiser = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimiser = _optimiser(model, config)
         model.video.fit_scale(*self.video)
         model.music.fit_scale(*self.music)
+        self.each_track = _rows(self.music, np.array([indices[0] for indices in self.of_track]))
+        model.words.fit_scale(self.video, self.each_track, None if data.heard is None else torch.from_numpy(data.heard))
         self._resume()
 
     def run(self, progress: Progress = silent) -> TwoTowers:
@@ -109,6 +112,7 @@ class Training:
             if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
                 self._keep(loss)
         progress(self.config.steps, self.config.steps, "trained")
+        self.model.words.fit_usual(self.video, self.each_track)
         return self.model.eval()
 
     def one_step(self) -> float:
@@ -118,15 +122,17 @@ class Training:
         torch.manual_seed(seed_of(self.config.seed * 100_003 + self.step, self.accelerator))
         rows = self._drawn_rows(random)
         mine = rows_of_mine(rows, self.accelerator)
-        films = gathered(self.model.video(*_rows(self.video, mine)))
-        tracks = gathered(self.model.music(*_rows(self.music, mine)))
+        video, music = _rows(self.video, mine), _rows(self.music, mine)
+        films, tracks = gathered(self.model.video(*video)), gathered(self.model.music(*music))
+        told, called = gathered(self.model.words.films(video)), gathered(self.model.words.tracks(music))
         rows = in_order(rows, self.accelerator)
         nothing = torch.zeros(len(rows), len(rows), dtype=torch.bool)
         loss = symmetric_info_nce(self.model.scale * films @ tracks.T, nothing, self.config.hardness)
+        loss = loss + symmetric_info_nce(self.model.words.similarities(told, called), nothing)
         if self.weak is not None and self.config.weak:
             loss = loss + self.config.weak * self._weak_loss(tracks, rows)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * _schedule(self.step / self.config.steps)
+            group["lr"] = group["highest"] * _schedule(self.step / self.config.steps)
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
         share_gradients(self.model, self.accelerator)
@@ -214,6 +220,17 @@ class Trainer:
 def stanza(path: Path) -> str:
     """What a manifest says of a file of weights."""
     return f'[[files]]\npath = "{path.name}"\nsha256 = "{sha256_of(path)}"\nbytes = {path.stat().st_size}\n'
+
+
+def _optimiser(model: TwoTowers, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW over the towers, and over the space of words at its own rate."""
+    words = list(model.words.parameters())
+    towers = [parameter for name, parameter in model.named_parameters() if not name.startswith("words.")]
+    groups = [
+        {"params": towers, "highest": config.learning_rate, "weight_decay": config.weight_decay},
+        {"params": words, "highest": _WORDS_LEARNING_RATE, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate)
 
 
 def _rows(

@@ -83,7 +83,6 @@ def serving(folder: Path, foreign: list[str]) -> Iterator[Server]:
         output=str(folder / "output"),
         port=free_port(),
         max_upload_mb=20,
-        unfinished=True,
     )
     app = launch(settings, block=False)
     yield Server(f"http://127.0.0.1:{settings.port}", folder, foreign)

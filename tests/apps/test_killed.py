@@ -139,7 +139,7 @@ def imagining(folder: Path) -> Trade:
 def test_a_kill_in_the_midst_of_a_job_costs_that_job_alone_and_it_can_be_run_again(
     trade_of: Callable[[Path], Trade], tmp_path: Path
 ) -> None:
-    trade, kept, flags = trade_of(tmp_path), tmp_path / "kept", ("--jobs", "2", "--unfinished")
+    trade, kept, flags = trade_of(tmp_path), tmp_path / "kept", ("--jobs", "2")
     with Served(kept, *flags) as server:
         client = server.client()
         first = trade.first.submit(client)

@@ -315,7 +315,7 @@ def measure(folder: Path, clients: int, minutes: float, flags: list[str]) -> Tal
     """Let the clients ask for so many minutes."""
     tally, stop = Tally(), threading.Event()
     luggage = [packed(number, folder) for number in range(clients)]
-    with Served(folder / "kept", "--unfinished", *flags) as server:
+    with Served(folder / "kept", *flags) as server:
         visitors = [Visitor(number, server, tally, own) for number, own in enumerate(luggage)]
         until_s = time.monotonic() + 60 * minutes
         watcher = threading.Thread(target=watch, args=(server, tally, stop))

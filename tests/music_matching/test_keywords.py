@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.encoders.audio import musicnn_tags
 from core.music_matching.config import MatchConfig
 from core.music_matching.keywords import (
     MOST_KEYWORDS,
@@ -55,6 +56,7 @@ def test_what_is_said_is_counted_without_empty_words() -> None:
     [
         ("07_HellFortress-theme_v2.ogg", ["hell", "fortress"]),
         ("knalgan_theme", ["knalgan"]),
+        ("snowmountain-ks", ["snow", "mountain"]),
         ("track 01", []),
         ("Été à la mer", ["été", "mer"]),
     ],
@@ -94,9 +96,27 @@ class Letters:
 def test_a_thing_surely_seen_lies_in_the_direction_of_its_word() -> None:
     words, things = Words(MatchConfig(), Letters()), imagenet_labels()
     place = things.index("volcano")
-    certain = np.eye(1000, dtype=np.float32)[place]
+    certain = np.eye(1000, dtype=np.float32)[[place]]
     told = words.direction((Keyword("volcano", 1.0, "title"),))
     assert told is not None and words.seen(certain) @ told == pytest.approx(1, abs=1e-5)
+
+
+def test_things_that_are_unlikely_count_for_more_than_their_probability() -> None:
+    """A softmax at temperature 2: of 0.81 and 0.09, nine to one, three to one is left."""
+    words, things = Words(MatchConfig(), Letters()), imagenet_labels()
+    chances = np.zeros((1, 1000), np.float32)
+    chances[0, [things.index("volcano"), things.index("zebra")]] = 0.81, 0.09
+    volcano, zebra = Letters().encode(["volcano", "zebra"]) - words.usual
+    mean = 0.75 * volcano + 0.25 * zebra
+    assert words.seen(chances) == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+
+
+def test_each_tag_has_a_direction_of_its_own_and_together_they_point_nowhere() -> None:
+    heard = Words(MatchConfig()).heard
+    assert heard.shape == (100, 384) and np.linalg.norm(heard, axis=1) == pytest.approx(1, abs=1e-5)
+    tags = [*musicnn_tags("msd"), *musicnn_tags("mtt")]
+    metal, rock, choir = (heard[tags.index(name)] for name in ("heavy metal", "hard rock", "choir"))
+    assert metal @ rock > metal @ choir + 0.2 and np.linalg.norm(heard.mean(0)) < 0.2
 
 
 def test_what_all_words_have_in_common_tells_nothing() -> None:

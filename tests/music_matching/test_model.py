@@ -101,11 +101,3 @@ def test_where_a_side_has_no_words_only_what_was_learned_counts() -> None:
     learned = model.video(*batch_of(films, SIZES)).detach().numpy() @ vectors[:, :8].T
     order = np.argsort(learned, axis=1)
     assert np.array_equal(np.argsort(model.embed_video(films) @ vectors.T, axis=1), order)
-
-
-def test_what_is_seen_counts_as_much_as_what_is_told() -> None:
-    sizes = {"image": 6, "seen": 4, "words": 4}
-    model = TwoTowers(ModelConfig(width=16, dimensions=8), sizes, SIZES)
-    seen, told = np.eye(4, dtype=np.float32)[:2]
-    (both,) = model.embed_video([{"image": None, "seen": seen, "words": told}])
-    assert both[8:10] == pytest.approx(np.sqrt(model.config.words_share / 2) * np.ones(2), abs=1e-6)
