@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from core.media import probe
 from core.personal_video.film import read_settings
 from tests.apps.conftest import LOOPBACK, Server
-from tests.apps.test_personal_video import GREEN, RED, add, held, listed, untrained  # noqa: F401  # a fixture for all
+from tests.apps.test_personal_video import GREEN, RED, add, held, listed, networks  # noqa: F401  # a fixture for all
 from tests.apps.visitor import Visitor
 from tests.personal_video.conftest import disc, saved
 
