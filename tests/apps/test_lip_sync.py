@@ -1,6 +1,6 @@
 """The lip-sync tab: its endpoints as programs call them, with the Gradio Python client, on real files.
 
-The mouths are those of a network that has learnt nothing: the app is tested here, not how they look.
+The network is the shipped one; how good its mouths are is measured elsewhere (`tests/lip_sync/test_shipped.py`).
 """
 
 import os
@@ -26,7 +26,7 @@ from apps.runtime import OUTPUT_AGE_S, AppSettings
 from core.lip_sync import LipSyncResult
 from core.lip_sync.faces import FaceFinder
 from core.lip_sync.generator import MouthNetwork
-from core.lip_sync.network import new_network
+from core.lip_sync.network import load_network
 from core.lip_sync.pace import Pace
 from core.media import VideoReader, probe, read_audio, write_video
 from tests.apps.conftest import Server
@@ -39,17 +39,17 @@ MOUTH = [0, 150, 90, 230, 130]
 
 
 @cache
-def unlearnt() -> MouthNetwork:
-    """A network that has learnt nothing: one for all tests, since the app loads its own once."""
-    return new_network().eval()
+def shipped() -> MouthNetwork:
+    """The shipped network: one for all tests, since the app loads its own once."""
+    return load_network()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def untrained() -> Iterator[MouthNetwork]:
+def networks() -> Iterator[MouthNetwork]:
     """The app's network."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lip_sync_handlers, "load_network", unlearnt)
-        yield unlearnt()
+        patch.setattr(lip_sync_handlers, "load_network", shipped)
+        yield shipped()
 
 
 def pictures(heads: int, shown: int, coffee: int) -> Iterator[NDArray[np.uint8]]:
@@ -195,7 +195,7 @@ def test_only_the_chosen_face_of_two_speaks(client: Client, tmp_path: Path) -> N
         after = frames(sync(client, pair, faces=[chosen], seconds=0.5)["file"])[2]
         below = np.s_[120:200]
         sides = [differing(before[below, side], after[below, side]) for side in (slice(0, 240), slice(240, 480))]
-        assert sides[chosen] > 2 * sides[other]
+        assert sides[chosen] > 1.5 * sides[other]
     with pytest.raises(AppError, match=r"There is no face 7 in pair\.mp4"):
         sync(client, pair, faces=[7])
 
@@ -271,16 +271,14 @@ def test_bad_requests_get_their_sentence(client: Client, talk: Path, not_media: 
         sync(client, talk, faces=["left"])
 
 
-def test_cancel_stops_a_render_and_the_next_one_goes_on(
-    client: Client, tmp_path: Path, untrained: MouthNetwork
-) -> None:
+def test_cancel_stops_a_render_and_the_next_one_goes_on(client: Client, tmp_path: Path, networks: MouthNetwork) -> None:
     face, begun, released = film(tmp_path / "long.mp4", shown=40, coffee=0), threading.Event(), threading.Event()
 
     def held(*_: object) -> None:
         begun.set()
         assert released.wait(PATIENCE_S)
 
-    hooks = [part.register_forward_pre_hook(held) for part in untrained.modules()]
+    hooks = [part.register_forward_pre_hook(held) for part in networks.modules()]
     mine = Client(client.src, verbose=False)
     job = mine.submit(
         face=handle_file(str(face)),

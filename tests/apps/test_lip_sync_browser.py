@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.media import probe
 from tests.apps.conftest import LOOPBACK, Server
-from tests.apps.test_lip_sync import ASSETS, PATIENCE_S, film, unlearnt, untrained  # noqa: F401  # a fixture for all
+from tests.apps.test_lip_sync import ASSETS, PATIENCE_S, film, networks, shipped  # noqa: F401  # a fixture for all
 from tests.apps.visitor import Visitor
 from tests.factories import sound_file
 
@@ -182,7 +182,7 @@ def test_stop_ends_a_render(person: Visitor, pair: Path) -> None:
     inspect(person, pair)
     record(page, ASSETS / "sample_zh.wav")
     consent(page)
-    hooks = [part.register_forward_pre_hook(held) for part in unlearnt().modules()]
+    hooks = [part.register_forward_pre_hook(held) for part in shipped().modules()]
     page.get_by_role("button", name="Test three seconds").click()
     assert begun.wait(PATIENCE_S)
     page.get_by_role("button", name="Stop lip-sync").click()
