@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from accelerate import Accelerator
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.errors import ParameterError
@@ -201,3 +202,10 @@ def _optimiser(network: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
 
 def _copy_of(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def write_trained(network: nn.Module, file: Path, told: Mapping[str, str]) -> None:
+    """Write the weights, float16, with what is to be told of them."""
+    tensors = {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
+    with written_whole(file) as part:
+        save_file(tensors, part, dict(told))

@@ -26,7 +26,7 @@ from core.lip_sync.faces import FaceFinder
 from core.lip_sync.following import follow_faces
 from core.lip_sync.generator import MouthNetwork
 from core.lip_sync.job import Job, check_drawn, timelines
-from core.lip_sync.network import fingerprint, load_network
+from core.lip_sync.network import load_network
 from core.lip_sync.new_film import Laying, measured, write_film
 from core.lip_sync.new_mouths import make_mouths
 from core.lip_sync.own_sound import OwnSound
@@ -39,6 +39,7 @@ from core.lip_sync.tracks import FaceTracks, with_drawn_mouths
 from core.media import probe
 from core.media.info import MediaInfo
 from core.runtime import Progress, part_of, silent
+from core.weights import fingerprint
 
 __all__ = ["DrawnMouth", "LipSync", "SyncRequest"]
 

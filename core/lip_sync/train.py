@@ -28,11 +28,11 @@ from core.lip_sync.losses import (
     sync_loss,
 )
 from core.lip_sync.model import GROUP, FeatureExtraction
-from core.lip_sync.network import FILE, write_network
+from core.lip_sync.network import FILE
 from core.lip_sync.opening import Opening, quantile_loss
 from core.runtime import Progress, part_of, placement, seed_everything, silent
 from core.sharing import even, gathered, share_of_mine
-from core.training import Losses, TrainingLoop
+from core.training import Losses, TrainingLoop, write_trained
 
 APART = 4
 """Moments nearer to each other than this look and sound alike, and are no contrast."""
@@ -102,7 +102,7 @@ def train(clips: Path, config: TrainConfig, out: Path, progress: Progress = sile
     opening = train_opening(split, features, replace(first, steps=config.opening_steps), out / "opening",
                             part_of(progress, 1, 3))  # fmt: skip
     network = train_generator(split, (features, opening), config, out / "generator", part_of(progress, 2, 3))
-    write_network(network, out / FILE, {**origin("lip_sync"), "seed": str(config.seed)})
+    write_trained(network, out / FILE, {**origin("lip_sync"), "seed": str(config.seed)})
     return picture_figures(network, split.held_out)
 
 

@@ -1,13 +1,11 @@
 """What makes videos, one for each profile, behind one door; and the embedded one (METHODS 2, generation)."""
 
-import hashlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
-from torch import nn
 
 from core.encoders.image import ImageEncoder
 from core.encoders.text import MeanPooledEncoder
@@ -27,11 +25,14 @@ from core.personal_video.results import Pixels
 from core.personal_video.trained import load_network
 from core.runtime import Profile, Progress
 from core.store import EncoderVersion
+from core.weights import fingerprint
 
 TEXT_ENCODER = "minilm"
 SIDE_PX = 64
 _LARGEST_SIDE_PX = 256
 _LOOKS_VERSION = 1
+_FINGERPRINT = 16
+"""Letters of the networks' fingerprint that a video tells."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ class EmbeddedEngine:
         with self._loading:
             if self._made is None:
                 network, text = self._given or load_network(), self._text or MeanPooledEncoder(TEXT_ENCODER)
-                self._made = VideoMaker(network, text), text, fingerprint(network)
+                self._made = VideoMaker(network, text), text, fingerprint(network)[:_FINGERPRINT]
             return self._made
 
     def settled(self, config: VideoConfig) -> VideoConfig:
@@ -234,14 +235,6 @@ def unread_of(text: str, encoder: TokenEncoder) -> str:
     """The end of a prompt that a text encoder does not read."""
     (outputs,) = encoder.tokens([text])
     return text[int(outputs.places[:, 1].max(initial=0)) :].strip()
-
-
-def fingerprint(network: nn.Module) -> str:
-    """What tells two networks apart: the beginning of the sha256 of their weights, in hexadecimal."""
-    found = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()[:16]
 
 
 def _sampling(config: VideoConfig) -> SampleConfig:

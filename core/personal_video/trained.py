@@ -1,18 +1,17 @@
 """The trained networks: their weights as one file, and how it is loaded."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 
-from core.errors import WeightsError, WeightsNotFoundError
-from core.media.whole_file import written_whole
+from core.errors import WeightsNotFoundError
 from core.personal_video.network import PersonalVideoNetwork, Widths
 from core.runtime import place, placement
-from core.weights import read_trained, weights_path
+from core.training import write_trained
+from core.weights import load_trained, weights_path
 
 WEIGHTS, FILE = "personal_video", "personal_video.safetensors"
 
@@ -26,16 +25,11 @@ def load_network(file: Path | None = None) -> PersonalVideoNetwork:
     Raises:
         WeightsError: the weights are missing or wrong.
     """
-    path = file or _own()
-    try:
-        tensors, told = read_trained(path)
-        network = PersonalVideoNetwork(Widths(**json.loads(told["widths"])))
-        network.load_state_dict(tensors)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"The weights {path.name} cannot be read ({error}); train or fetch them again.") from error
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"The weights {path.name} belong to another network; train them again.") from error
-    return on_device(network)
+    return on_device(load_trained(file or _own(), _untrained))
+
+
+def _untrained(told: Mapping[str, str]) -> PersonalVideoNetwork:
+    return PersonalVideoNetwork(Widths(**json.loads(told["widths"])))
 
 
 def on_device(network: PersonalVideoNetwork) -> PersonalVideoNetwork:
@@ -46,9 +40,7 @@ def on_device(network: PersonalVideoNetwork) -> PersonalVideoNetwork:
 
 def write_network(network: PersonalVideoNetwork, file: Path, told: dict[str, str]) -> None:
     """Write the weights, float16, with their widths and what is to be told of them."""
-    tensors = {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
-    with written_whole(file) as part:
-        save_file(tensors, part, {**told, "widths": json.dumps(asdict(network.generation.widths))})
+    write_trained(network, file, {**told, "widths": json.dumps(asdict(network.generation.widths))})
 
 
 def _own() -> Path:

@@ -9,14 +9,17 @@ They lie in ``weights/<name>/`` (the embedded profile, which asks nobody) or com
 
 from core.weights.catalogue import all_manifests, find_manifest, weights_folder
 from core.weights.manifest import Manifest, WeightFile
-from core.weights.resolve import load_tensors, read_trained, weights_path
+from core.weights.resolve import load_tensors, weights_path
+from core.weights.trained import fingerprint, load_trained, read_trained
 
 __all__ = [
     "Manifest",
     "WeightFile",
     "all_manifests",
     "find_manifest",
+    "fingerprint",
     "load_tensors",
+    "load_trained",
     "read_trained",
     "weights_folder",
     "weights_path",

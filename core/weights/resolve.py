@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from core.errors import ChecksumMismatchError, ParameterError, WeightsError, WeightsNotFoundError
@@ -48,16 +48,6 @@ def weights_path(name: str, file: str | None = None, progress: Progress = silent
     first = manifest.files[0].path
     path = _located(manifest, manifest.files, progress)[0]
     return path.parents[len(PurePosixPath(first).parts) - 1]
-
-
-def read_trained(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """The tensors, in float32, and the metadata of a safetensors file that a training of this project wrote.
-
-    Raises:
-        OSError, SafetensorError: there is no such file, or it is another one.
-    """
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name).float() for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
 
 def load_tensors(name: str, file: str, dtype: torch.dtype | None = None) -> dict[str, torch.Tensor]:

@@ -8,7 +8,9 @@ from safetensors.torch import save_file
 
 from core.errors import WeightsError, WeightsNotFoundError
 from core.lip_sync.generator import Given, MouthNetwork
-from core.lip_sync.network import fingerprint, load_network, new_network, write_network
+from core.lip_sync.network import load_network, new_network
+from core.training import write_trained
+from core.weights import fingerprint
 
 
 def seeded(seed: int) -> MouthNetwork:
@@ -27,7 +29,7 @@ def picture_of(network: MouthNetwork) -> torch.Tensor:
 
 def test_weights_that_are_written_and_read_make_the_same_picture(tmp_path: Path) -> None:
     network = seeded(0)
-    write_network(network, tmp_path / "lip_sync.safetensors", {"steps": "10"})
+    write_trained(network, tmp_path / "lip_sync.safetensors", {"steps": "10"})
     again = load_network(tmp_path / "lip_sync.safetensors")
     assert not again.training and not any(parameter.requires_grad for parameter in again.parameters())
     assert (picture_of(network) - picture_of(again)).abs().max() < 0.02
@@ -37,7 +39,7 @@ def test_weights_that_are_written_and_read_make_the_same_picture(tmp_path: Path)
 def test_half_precision_halves_the_file(tmp_path: Path) -> None:
     network = seeded(0)
     file = tmp_path / "lip_sync.safetensors"
-    write_network(network, file, {})
+    write_trained(network, file, {})
     count = sum(value.numel() for value in network.state_dict().values())
     assert file.stat().st_size == pytest.approx(2 * count, rel=0.05)
 
