@@ -88,9 +88,9 @@ def end_with(server: int, folder: Path) -> None:
 def main(server: int) -> None:
     """Answer until the server ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the server's jobs end first
-    shelf, folder = Shelf(), Path(tempfile.mkdtemp(prefix="showreel-libraries-"))
+    shelf, folder = Shelf(), Path(tempfile.mkdtemp(prefix="showreel-"))
     threading.Thread(target=end_with, args=(server, folder), daemon=True).start()
-    with Listener(str(folder / "socket"), "AF_UNIX", backlog=_WAITING) as listener:
+    with Listener(str(folder / "s"), "AF_UNIX", backlog=_WAITING) as listener:
         sys.stdout.write(f"{folder / 'socket'}\n")
         sys.stdout.flush()
         while True:

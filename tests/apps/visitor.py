@@ -1,6 +1,7 @@
 """A person with a browser, for the tests that use the app as people do; screenshots go to tests/screenshots."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -53,5 +54,9 @@ class Visitor:
         if not tab.is_visible():
             menu.locator("> button").click()
             menu.locator(".overflow-dropdown").get_by_text(name).click()
-        else:
+            return
+        for patience_ms in (3000, 30_000):  # a page under load shows its tabs before it hears clicks
             tab.click()
+            with suppress(AssertionError):
+                expect(tab).to_have_attribute("aria-selected", "true", timeout=patience_ms)
+                return

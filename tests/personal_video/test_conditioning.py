@@ -32,7 +32,7 @@ def clip_of(mode: Letter, what: Given) -> torch.Tensor:
     network = small_network()
     noise = torch.randn(2, 4, 3, 32, 32, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
-        made: torch.Tensor = network.generation(noise, torch.tensor([0.2, 0.6]), network.conditioner(mode, what)).clip
+        made: torch.Tensor = network.generation(noise, torch.tensor([0.2, 0.6]), network.conditioner(mode, what))
     return made
 
 

@@ -21,6 +21,8 @@ ENGINES = ("folder", "s3", "milvus", "apart")
 @pytest.fixture(params=ENGINES)
 def address(request: pytest.FixtureRequest) -> str:
     """An address at which no library is yet, on each engine in turn."""
+    if request.param == "apart" and "writers" in request.fixturenames:
+        pytest.skip("One server and its forks share a process that holds libraries; others do not write to them there.")
     return str(request.getfixturevalue(f"{request.param}_address"))
 
 

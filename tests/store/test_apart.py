@@ -61,7 +61,7 @@ def test_a_keeper_ends_with_its_server_even_when_that_is_killed_and_leaves_no_fo
     while not told.exists() or not told.read_text():
         assert server.poll() is None
         time.sleep(0.05)
-    assert [folder.name.startswith("showreel-libraries-") for folder in scratch.iterdir()] == [True]
+    assert [folder.name.startswith("showreel-") for folder in scratch.iterdir()] == [True]
     server.kill()
     server.wait()
     wait_until(lambda: not _runs(int(told.read_text())))
