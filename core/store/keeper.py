@@ -91,7 +91,7 @@ def main(server: int) -> None:
     shelf, folder = Shelf(), Path(tempfile.mkdtemp(prefix="showreel-"))
     threading.Thread(target=end_with, args=(server, folder), daemon=True).start()
     with Listener(str(folder / "s"), "AF_UNIX", backlog=_WAITING) as listener:
-        sys.stdout.write(f"{folder / 'socket'}\n")
+        sys.stdout.write(f"{folder / 's'}\n")
         sys.stdout.flush()
         while True:
             threading.Thread(target=serve, args=(listener.accept(), shelf), daemon=True).start()
