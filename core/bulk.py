@@ -105,6 +105,34 @@ def run_all(
     return _share_out(_local_crew(make_job, workers), items, workers, progress)
 
 
+def results_of_all(
+    make_job: MakeJob[Item, Result],
+    items: Sequence[Item],
+    progress: "Progress",
+    how: Workers = ALONE,
+    failure: type[CoreError] = ParameterError,
+) -> list[Result]:
+    """What `run_all` makes of every item, in the order of the items, for what is nothing unless it is whole.
+
+    Args:
+        make_job: as in `run_all`.
+        items: likewise.
+        progress: likewise.
+        how: who does it.
+        failure: the error that tells why the first item without a result has none.
+
+    Raises:
+        CoreError: ``failure``, once all items were tried; or as `run_all`.
+    """
+    results: list[Result] = []
+    outcomes = run_all(make_job, items, progress, how.workers, how.cluster)
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.index):
+        if outcome.result is None:
+            raise failure(outcome.error)
+        results.append(outcome.result)
+    return results
+
+
 class _WorkerEndedError(Exception):
     """A worker is no more; says how it ended."""
 

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,8 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import ray
 
-from core.bulk import Outcome, run_all
-from core.errors import CancelledError, ParameterError, WeightsNotFoundError
+from core.bulk import Outcome, Workers, results_of_all, run_all
+from core.errors import CancelledError, MediaError, ParameterError, WeightsNotFoundError
 from core.runtime import CancelToken, cancellable, silent
 from tests.workshop import Workshop, counting_threads, without_weights
 
@@ -174,3 +174,19 @@ def test_an_address_without_a_cluster_is_named(workshop: Workshop, monkeypatch: 
         address = f"127.0.0.1:{deaf.getsockname()[1]}"
         with pytest.raises(ParameterError, match=f"No Ray cluster answers at '{address}'"):
             list(run_all(workshop, WORDS, silent, workers=2, cluster=address))
+
+
+def halved() -> Callable[[int], int]:
+    def half(number: int) -> int:
+        if number % 2:
+            raise ParameterError(f"{number} is odd; give an even number.")
+        return number // 2
+
+    return half
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_their_items_or_the_first_failure_is_told(workers: int) -> None:
+    assert results_of_all(halved, [6, 2, 4, 0], silent, Workers(workers)) == [3, 1, 2, 0]
+    with pytest.raises(MediaError, match="3 is odd"):
+        results_of_all(halved, [2, 3, 4, 5], silent, Workers(workers), MediaError)

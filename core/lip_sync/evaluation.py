@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.bulk import ALONE, Workers, run_all
+from core.bulk import ALONE, Workers, results_of_all
 from core.encoders.efficientnet_lite import EfficientNetLite
 from core.encoders.image import load_efficientnet_lite
-from core.errors import ParameterError, check_ranges
+from core.errors import check_ranges
 from core.lip_sync.animator import FaceAnimator, HeadPose
 from core.lip_sync.articulation import Phone, articulation
 from core.lip_sync.assessment import reading_of
@@ -222,12 +222,7 @@ def evaluate(
         ParameterError: a portrait cannot be measured.
     """
     wanted = [_wanted(portrait, unseen[1], config, n) for n, portrait in enumerate(unseen[0][: config.most])]
-    told = run_all(MeasureJob(load, config), wanted, progress, how.workers, how.cluster)
-    rows: list[Measured] = []
-    for one in sorted(told, key=lambda outcome: outcome.index):
-        if one.result is None:
-            raise ParameterError(one.error)
-        rows.append(one.result)
+    rows = results_of_all(MeasureJob(load, config), wanted, progress, how)
     return (
         {name: _mean([row[0][name] for row in rows]) for name in rows[0][0]},
         {name: _mean([row[1][name] for row in rows]) for name in rows[0][1]},

@@ -12,8 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from core.bulk import ALONE, Workers, run_all
-from core.errors import ParameterError
+from core.bulk import ALONE, Workers, results_of_all
 from core.music_matching.collecting import Material
 from core.music_matching.data import TrainingPair, TrainingSet
 from core.music_matching.features import Vectors
@@ -141,12 +140,7 @@ def assess(
     """
     groups = folds_of(material.pairs)
     parts = [HeldOut(name, group) for name in names for group in groups]
-    told = run_all(HeldOutJob(material, fit), parts, progress, how.workers, how.cluster)
-    ranked: list[tuple[Outcome, Outcome]] = []
-    for one in sorted(told, key=lambda outcome: outcome.index):
-        if one.result is None:
-            raise ParameterError(one.error)
-        ranked.append(one.result)
+    ranked = results_of_all(HeldOutJob(material, fit), parts, progress, how)
     lines: list[Figures] = []
     for number, name in enumerate(names):
         mine = ranked[number * len(groups) : (number + 1) * len(groups)]

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.bulk import ALONE, Workers, run_all
+from core.bulk import ALONE, Workers, results_of_all
 from core.encoders.image import image_encoder
 from core.encoders.text import MeanPooledEncoder
-from core.errors import ParameterError
 from core.personal_video.assessment import Figures
 from core.personal_video.backgrounds import read_photographs
 from core.personal_video.composing import Material
@@ -94,10 +93,4 @@ def compare(
     Raises:
         ParameterError: a method cannot be measured.
     """
-    rows: dict[str, Figures] = {}
-    told = run_all(MethodJob(load), config.methods, progress, how.workers, how.cluster)
-    for one in sorted(told, key=lambda outcome: outcome.index):
-        if one.result is None:
-            raise ParameterError(one.error)
-        rows[one.item] = one.result
-    return rows
+    return dict(zip(config.methods, results_of_all(MethodJob(load), config.methods, progress, how), strict=True))

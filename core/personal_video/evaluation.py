@@ -31,7 +31,6 @@ from core.personal_video.redilation import EnlargeConfig, bicubic, unchanged
 from core.personal_video.scripts import STAND_INS, Role, Script
 from core.personal_video.subjects import Pixels, Subject, cut_out
 from core.personal_video.trained import on_device
-from core.runtime import Progress, silent
 
 _COLOURS = ("white", "light grey", "yellow", "light green", "turquoise", "blue", "purple", "pink", "dark green", "red")
 _LEAST_CONTRAST, _WHOLE = 25.0, 0.9
@@ -190,15 +189,6 @@ class Evaluation:
         self._text, self._second, self._judge = encoders
         self._network, self._config, self._sample = network, config, sample or SampleConfig()
         self._size = VideoRequest("d", "", frames=config.frames, side_px=config.side_px)
-
-    def run(self, material: Material, progress: Progress = silent) -> dict[str, Figures]:
-        """The figures of all methods, by name."""
-        measured, names = self.measuring(material), self._config.methods
-        rows: dict[str, Figures] = {}
-        for number, name in enumerate(names):
-            progress(number, len(names), name)
-            rows[name] = measured(name)
-        return rows
 
     def measuring(self, material: Material) -> Callable[[str], Figures]:
         """What answers all questions with one method, by its name, and measures the answers."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.bulk import ALONE, Workers, run_all
+from core.bulk import ALONE, Workers, results_of_all
 from core.encoders.natural_scenes import NIQE_LEAST_SIDE_PX, brisque, niqe
 from core.errors import MediaError
 from core.runtime import Progress, silent
@@ -111,14 +111,11 @@ def assess(clips: Path, model: Path | None = None, progress: Progress = silent, 
         MediaError: a file ended the workers that were to judge it.
     """
     files = sorted(clips.glob("*.npz"))
-    outcomes = sorted(run_all(JudgeJob(model), files, progress, how.workers, how.cluster), key=lambda told: told.index)
     rungs: list[Rung] = []
     found: dict[str, list[float]] = {name: [] for name in (STUDENT, *PEERS)}
-    for outcome in outcomes:
-        if outcome.result is None:
-            raise MediaError(outcome.error)
-        rungs += outcome.result[0]
-        for name, scores in outcome.result[1].items():
+    for judged, by_name in results_of_all(JudgeJob(model), files, progress, how, MediaError):
+        rungs += judged
+        for name, scores in by_name.items():
             found[name] += scores
     return evaluate(rungs, {name: np.array(values) for name, values in found.items()})
 

@@ -16,7 +16,8 @@ CONFIG = EvaluateConfig(subjects=2, videos=1, side_px=32, frames=4)
 def test_every_method_answers_the_same_questions_and_the_composed_clips_are_right() -> None:
     encoders = WordEncoder(), PlainEncoder(), PlainEncoder()
     network = small_network().requires_grad_(False)
-    rows = Evaluation(network, encoders, CONFIG, SampleConfig(steps=2)).run(material())
+    measured = Evaluation(network, encoders, CONFIG, SampleConfig(steps=2)).measuring(material())
+    rows = {name: measured(name) for name in CONFIG.methods}
     assert {"composed clips", "mode a", "mode b", "mode d, no concept", "untrained", "compositor",
             "second network, 2×", "first unchanged, 2×", "bicubic, 2×"} <= set(rows)  # fmt: skip
     assert all(figures.videos == 2 for figures in rows.values())
