@@ -72,6 +72,7 @@ def add_all(
         if outcome.result is None:
             yield AddReport(outcome.item, "failed", error=outcome.error)
         elif isinstance(outcome.result, str):
+            search.tag(outcome.result, tags)
             yield AddReport(outcome.item, "known", outcome.result)
         else:
             record, description = outcome.result

@@ -52,7 +52,7 @@ class AddReport:
 
     path: str
     status: Literal["added", "known", "failed"]
-    """``known``: the library holds this content already."""
+    """``known``: the library holds this content already; it is filed under the tags that are new, too."""
     id: str = ""
     error: str = ""
 
@@ -177,6 +177,15 @@ class VideoSearch:
         attributes = {**record.attributes, **track_attributes(description)}
         self.library.add([replace(record, vector=description.descriptor, attributes=attributes)])
 
+    def tag(self, video_id: str, tags: Sequence[str]) -> None:
+        """File a video of the library under further tags; one that is gone meanwhile stays gone."""
+        record = self._still_there([video_id]).get(video_id)
+        more = tuple(dict.fromkeys((*record.tags, *tags))) if record else ()
+        if record and more != record.tags:
+            segments = self.segments.fetch(segment_ids(video_id, len(read_starts(record))))
+            self.segments.add([replace(segment, tags=more) for segment in segments])
+            self.library.add([replace(record, tags=more)])
+
     def find(self, path: Path, request: SearchRequest | None = None, progress: Progress = silent) -> SearchAnswer:
         """The videos of the library most similar to a file, best first.
 
@@ -261,6 +270,7 @@ class VideoSearch:
     def _add_one(self, path: Path, tags: tuple[str, ...], progress: Progress) -> AddReport:
         prepared = self.prepare(path, tags, progress)
         if isinstance(prepared, str):
+            self.tag(prepared, tags)
             return AddReport(str(path), "known", prepared)
         record, description = prepared
         if self.shelf is not None:

@@ -97,9 +97,10 @@ def test_hash_mode_tells_both_times_and_what_it_missed(client: Client, ids: dict
 
 
 def test_an_excerpt_is_told_where_it_begins(client: Client, tmp_path: Path) -> None:
-    film = journey(tmp_path / "film.mp4", "snow", "harbour", "kitchen", "city")
+    film = journey(tmp_path / "film.mp4", "forest", "snow", "kitchen", "city")
     excerpt = journey(tmp_path / "excerpt.mp4", "kitchen", "city")
     (added,) = client.predict([handle_file(str(film))], "excursion", api_name="/video_search_add")["results"]
+    assert added["status"] == "added"
     answer = client.predict(handle_file(str(excerpt)), 1, "excursion", api_name="/video_search_find")
     client.predict(added["id"], api_name="/video_search_remove")
     (row,) = answer["results"]

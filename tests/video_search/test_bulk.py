@@ -96,6 +96,7 @@ def test_a_run_that_was_stopped_is_gone_on_with_and_describes_nothing_twice(
     search = VideoSearch(tmp_path / "library", encoder, QUICK)
     files = video_files(str(folder))[:12]
     first = list(islice(add_all(search, files, Workers()), 5))
-    again = list(add_all(search, files, Workers()))
+    again = list(add_all(search, files, Workers(), ["second"]))
     assert [report.status for report in again] == ["known"] * 5 + ["added"] * 7
+    assert {record.tags for record in search.library.records()} == {("second",)}
     assert [report.id for report in again[:5]] == [report.id for report in first]

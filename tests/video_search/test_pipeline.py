@@ -149,6 +149,15 @@ def test_the_same_content_under_another_name_is_one_row(search: VideoSearch, cli
     assert len(search.library) == 1
 
 
+def test_content_that_is_there_already_is_filed_under_the_new_tags_too(search: VideoSearch, clips: list[Path]) -> None:
+    (first,) = search.add_each(clips[:1], ["sea"])
+    (again,) = search.add_each(clips[:1], ["night", "sea"])
+    (record,) = search.library.fetch([first.id])
+    assert (again.status, again.id, record.tags) == ("known", first.id, ("sea", "night"))
+    for tag in ("sea", "night"):
+        assert [video.id for video in search.find(clips[0], SearchRequest(tags=(tag,))).results] == [first.id]
+
+
 def test_a_bad_file_among_good_ones_is_named_and_the_rest_is_added(
     search: VideoSearch, clips: list[Path], tmp_path: Path
 ) -> None:
