@@ -38,7 +38,7 @@ FEATURES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 Fit = Callable[[TrainingSet, int], TwoTowers]
 """Trains a model on a set with a seed; it can be pickled where workers are to share the trainings."""
 FOLDS = 2
-SEEDS = 2
+SEEDS = 6
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def training_set(
     return TrainingSet(
         [only(pair.video.modalities(), _usable(pair, features)) for pair in kept],
         [only(pair.music.modalities(), music) for pair in kept],
-        [pair.track for pair in kept],
+        [pair.source for pair in kept],
         [only(film.modalities(), video) for film in material.captioned],
         material.captions,
         material.heard,

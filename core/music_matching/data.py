@@ -74,6 +74,14 @@ class TrainingPair:
     video: VideoFeatures
     music: TrackFeatures
 
+    @property
+    def source(self) -> str:
+        """Of the pairs of one source a step of the training draws one: of a track, or of a film.
+
+        All parts of a film have one description, which does not tell them apart.
+        """
+        return self.group if self.kind == "film" else self.track
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -82,7 +90,7 @@ class TrainingSet:
     Attributes:
         videos: (N) features of films and pictures.
         music: (N) features of the track that goes with each.
-        tracks: (N) the names of the tracks.
+        sources: (N) names; of the pairs with one name a step draws one.
         captioned: (M) features of films that have a caption but no track.
         captions: (M, D) text vectors of those captions.
         heard: (tags, D) what the tags of tracks mean in words; None where that does not count.
@@ -90,7 +98,7 @@ class TrainingSet:
 
     videos: Sequence[Modalities]
     music: Sequence[Modalities]
-    tracks: Sequence[str]
+    sources: Sequence[str]
     captioned: Sequence[Modalities] = ()
     captions: Vectors | None = None
     heard: Vectors | None = None

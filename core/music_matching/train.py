@@ -1,10 +1,10 @@
 """Training the two towers (METHODS 1, training): one loop over pairs of picture and music.
 
-Every step draws one picture for each track, so that a track with a hundred pictures counts no more than one with three.
-The loss is symmetric InfoNCE with hard negatives over the batch, once for the towers and, with all negatives alike,
-once for the space of words; captions and titles add weak labels. The features are frozen, so a step takes milliseconds.
-It goes on from its last checkpoint after a kill. Of several processes each embeds its share of a batch, and the loss is
-over all of it (`core.sharing`).
+Every step draws one picture for each track, so that a track with a hundred pictures counts no more than one with three,
+and one part of each film, since all its parts have one description. The loss is symmetric InfoNCE with hard negatives
+over the batch, once for the towers and, with all negatives alike, once for the space of words; captions and titles add
+weak labels. The features are frozen, so a step takes milliseconds. It goes on from its last checkpoint after a kill. Of
+several processes each embeds its share of a batch, and the loss is over all of it (`core.sharing`).
 """
 
 import json
@@ -77,27 +77,29 @@ class Training:
         folder: for checkpoint and metrics; an unfinished training there is gone on with. None keeps nothing.
 
     Raises:
-        ParameterError: there are fewer than `LEAST_TRACKS` tracks, or the folder holds another training.
+        ParameterError: there are fewer than `LEAST_TRACKS` tracks and films, or the folder holds another training.
     """
 
     def __init__(self, model: TwoTowers, data: TrainingSet, config: TrainConfig, folder: Path | None = None) -> None:
-        names = list(dict.fromkeys(data.tracks))
+        names = list(dict.fromkeys(data.sources))
         if len(names) < LEAST_TRACKS:
-            raise ParameterError(f"There are {len(names)} tracks to train on; give at least {LEAST_TRACKS}.")
+            raise ParameterError(f"There are {len(names)} tracks and films to train on; give at least {LEAST_TRACKS}.")
         seed_everything(config.seed)
         self.config, self.folder, self.step, self.model = config, folder, 0, model
         self.video, self.music = (
             batch_of(data.videos, model.video.modalities),
             batch_of(data.music, model.music.modalities),
         )
-        self.of_track = [np.flatnonzero(np.array(data.tracks) == name) for name in names]
+        self.of_source = [np.flatnonzero(np.array(data.sources) == name) for name in names]
         self.weak = _weak_labels(model, data)
         self.accelerator = Accelerator(mixed_precision="no", cpu=True)
         self.optimiser = _optimiser(model, config)
         model.video.fit_scale(*self.video)
         model.music.fit_scale(*self.music)
-        self.each_track = _rows(self.music, np.array([indices[0] for indices in self.of_track]))
-        model.words.fit_scale(self.video, self.each_track, None if data.heard is None else torch.from_numpy(data.heard))
+        self.each_source = _rows(self.music, np.array([indices[0] for indices in self.of_source]))
+        model.words.fit_scale(
+            self.video, self.each_source, None if data.heard is None else torch.from_numpy(data.heard)
+        )
         self._resume()
 
     def run(self, progress: Progress = silent) -> TwoTowers:
@@ -112,7 +114,7 @@ class Training:
             if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
                 self._keep(loss)
         progress(self.config.steps, self.config.steps, "trained")
-        self.model.words.fit_usual(self.video, self.each_track)
+        self.model.words.fit_usual(self.video, self.each_source)
         return self.model.eval()
 
     def one_step(self) -> float:
@@ -142,8 +144,8 @@ class Training:
         return float(loss.detach())
 
     def _drawn_rows(self, random: np.random.Generator) -> NDArray[np.int64]:
-        """One pair of each track; without some, where several processes cannot share them equally."""
-        rows = np.array([random.choice(indices) for indices in self.of_track])
+        """One pair of each track and film; without some, where several processes cannot share them equally."""
+        rows = np.array([random.choice(indices) for indices in self.of_source])
         count = even(len(rows), self.accelerator)
         return rows if count == len(rows) else random.permutation(rows)[:count]
 
@@ -168,7 +170,7 @@ class Training:
 
     def _settings(self) -> str:
         """What a checkpoint must have been made with to be gone on with."""
-        return repr((self.config, self.model.config, [len(indices) for indices in self.of_track]))
+        return repr((self.config, self.model.config, [len(indices) for indices in self.of_source]))
 
     def _resume(self) -> None:
         if self.folder is None:

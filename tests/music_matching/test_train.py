@@ -115,8 +115,17 @@ def test_folds_divide_no_group_and_what_is_held_out_is_in_no_training_set() -> N
     folds = folds_of(pairs)
     assert folds == [frozenset({"big"}), frozenset({"middle", "small"})]
     kept = training_set(material, folds[1])
-    assert set(kept.tracks) == {f"big/{n}" for n in range(7)}
+    assert set(kept.sources) == {f"big/{n}" for n in range(7)}
     assert all(row["words"] is None for row in training_set(material, features="without titles").music)
+
+
+def test_a_step_draws_one_part_of_a_film_and_one_picture_of_a_track() -> None:
+    parts = tuple(replace(made_pair("a film", f"a film {begin}"), kind="film") for begin in (0, 20, 40))
+    material = Material((*parts, *(made_pair("game", f"game/{n}") for n in (1, 1, 2, 3))), {}, (), None, ())
+    data = training_set(material)
+    assert data.sources == ["a film"] * 3 + ["game/1", "game/1", "game/2", "game/3"]
+    of_source = Training(TwoTowers(SMALL), data, SHORT).of_source
+    assert [indices.tolist() for indices in of_source] == [[0, 1, 2], [3, 4], [5], [6]]
 
 
 def test_a_film_whose_title_shares_a_word_with_its_track_goes_without_a_title_in_one_line() -> None:
@@ -151,16 +160,22 @@ def test_the_table_has_every_line_in_both_directions_and_chance_is_chance() -> N
 
 
 def test_the_table_is_the_same_however_many_processes_train(tmp_path: Path) -> None:
-    """Eight trainings, in one process or dealt out to two."""
-    pairs = tuple(made_pair(g, f"{g}/{n}") for g in ("a", "b") for n in range(6))
+    """All trainings in one process, or dealt out to two."""
+    random = np.random.default_rng(0)
+
+    def seen(number: int, pair: TrainingPair) -> TrainingPair:
+        image = random.standard_normal(1280).astype(np.float32)
+        return replace(pair, video=replace(pair.video, image=image), music=made_track(number))
+
+    pairs = tuple(seen(n, made_pair(g, f"{g}/{n}")) for g in ("a", "b") for n in range(6))
     material, names = Material(pairs, {"other": made_track(99)}, (), None, ()), ["all features", "tags only"]
     fit = Trainer(SMALL, SHORT)
     alone, shared = (assess(material, fit, names, how=how) for how in (ALONE, Workers(2)))
     assert shared == alone and {line.features for line in shared} == {"chance", *names}
-    assert assess(material, Trainer(SMALL, replace(SHORT, seed=2)), names) != alone, "the trainings count"
+    assert assess(material, Trainer(SMALL, replace(SHORT, seed=100)), names) != alone, "the trainings count"
 
 
 def test_material_that_is_too_little_once_a_part_is_held_out_is_refused() -> None:
     material = Material(tuple(made_pair(g, f"{g}/{n}") for g in ("a", "b") for n in range(2)), {}, (), None, ())
-    with pytest.raises(ParameterError, match="2 tracks to train on"):
+    with pytest.raises(ParameterError, match="2 tracks and films to train on"):
         assess(material, Trainer(SMALL, SHORT), ["all features"])
