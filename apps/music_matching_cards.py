@@ -6,8 +6,8 @@ from apps.cards import Row, duration, file_url, status
 
 _WIDTH, _HEIGHT = 320, 56
 RANKS_BY = (
-    "Words count most: what a film and a track are called, what is seen and what is heard. Of games and films never seen, "
-    "the track that their makers chose was among the first ten of 131 for 32 % of pictures with their names, "
+    "Words count most: what a film and a track are called, what is seen and what is heard. Of games and films never "
+    "seen, the track that their makers chose was among the first ten of 131 for 32 % of pictures with their names, "
     "and for 15 % where no word was shared (by chance 8 %): listen before you lay, most of all where titles say little."
 )
 NEXT_TOOLS = {
