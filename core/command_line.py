@@ -8,6 +8,7 @@ With ``--json`` standard output holds one JSON object and nothing else; progress
 import argparse
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from core.errors import CancelledError, CoreError, ParameterError
 from core.runtime import PROFILE_VARIABLE, Profile, Progress, using_profile
 
 BAD_ARGUMENTS, BAD_INPUT, STOPPED = 2, 3, 130
+RANK_VARIABLE = "RANK"
+"""Set by those who start several processes of one command: the number of this one."""
 Config = TypeVar("Config")
 Answer = dict[str, Any]
 Handler = Callable[[argparse.Namespace], Answer]
@@ -84,7 +87,8 @@ def run(parser: argparse.ArgumentParser, argv: list[str] | None = None, before: 
 
     With ``--json`` the answer is printed as one JSON object, otherwise the text that ``show(answer)`` makes of it.
     Where the answer has ``errors``, each with its sentence as ``error``, some of the input was bad and the rest done.
-    The profile that was asked for holds while it runs.
+    The profile that was asked for holds while it runs. Of several processes of one command, such as `accelerate launch`
+    starts, the first one tells the answer.
 
     Args:
         parser: made with `command`.
@@ -105,7 +109,8 @@ def run(parser: argparse.ArgumentParser, argv: list[str] | None = None, before: 
         return _fail(error if isinstance(error, CancelledError) else "Stopped.", STOPPED)
     except CoreError as error:
         return _fail(error, BAD_INPUT)
-    print(json.dumps(answer, default=_plain, ensure_ascii=False) if arguments.json else show(answer))
+    if os.environ.get(RANK_VARIABLE, "0") == "0":
+        print(json.dumps(answer, default=_plain, ensure_ascii=False) if arguments.json else show(answer))
     for failure in answer.get("errors", ()):
         _fail(failure["error"], BAD_INPUT)
     return BAD_INPUT if answer.get("errors") else 0

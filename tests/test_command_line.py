@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.command_line import Answer, add_flags, command, from_flags, run
+from core.command_line import RANK_VARIABLE, Answer, add_flags, command, from_flags, run
 from core.errors import CancelledError, CoreError, MediaOpenError, ParameterError, StoreError, WeightsError
 from core.runtime import PROFILE_VARIABLE, current_profile
 
@@ -66,6 +66,15 @@ def test_with_json_standard_output_is_one_object_with_paths_as_text(capsys: pyte
 def test_without_json_people_get_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(parser_of({"results": [1, 2]}), ["go"]) == 0
     assert capsys.readouterr().out == "went 2\n"
+
+
+def test_of_several_processes_the_first_one_tells_the_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rank, told in (("0", "went 2\n"), ("1", "")):
+        monkeypatch.setenv(RANK_VARIABLE, rank)
+        assert run(parser_of({"results": [1, 2]}), ["go"]) == 0
+        assert capsys.readouterr().out == told
 
 
 def test_bad_files_among_good_ones_are_named_and_change_the_status(capsys: pytest.CaptureFixture[str]) -> None:

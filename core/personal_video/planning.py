@@ -44,10 +44,6 @@ class Plan:
         """Each clip's plan so many times, one after the other."""
         return Plan(*(part.repeat_interleave(count, 0) for part in (self.paths, self.poses)))
 
-    def joined(self, other: "Plan") -> "Plan":
-        """These clips', and then those clips'."""
-        return Plan(torch.cat([self.paths, other.paths]), torch.cat([self.poses, other.poses]))
-
     def to_planes(self) -> Tensor:
         """From frames to the subjects' own planes: (B, K, T, 2, 3); places are -1 to 1, planes in longest sides."""
         x, y, size, degrees, squash = self.paths.float().unbind(-1)
