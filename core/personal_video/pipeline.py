@@ -34,6 +34,11 @@ FRAME_RATE = Fraction(8)
 MOST_WORDS = 2000
 ALONE = "It sways from side to side on a white background."
 """Stands in for the text where there is an image and nothing else: a sentence like those of the training."""
+NO_SUBJECT = (
+    "The small networks draw a background from words, and no subject: name a concept, give an image, or use the hub "
+    "profile."
+)
+"""Said of mode d on the embedded profile."""
 SOMETHING_ELSE = "-"
 """Said of an image that shows none of the prompt's concepts; no concept can be called that."""
 
@@ -218,6 +223,8 @@ class PersonalVideoPipeline:
             image = self._subjects.known(request.image) if at_once else self._subjects.of(request.image)
         target, shown = self._target(request, prompt, image)
         mode = mode_of(prompt, request.image is not None, target is not None)
+        if mode.letter == "d" and self.engine.profile == "embedded":
+            note = NO_SUBJECT
         return prompt, ModeReading(mode, prompt.words, target, shown, note), image
 
     def _target(

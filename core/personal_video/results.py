@@ -107,7 +107,7 @@ class ModeReading:
         words: the concepts that the prompt names, each once.
         target: the concept that the image shows, in mode b.
         shown: the concept that the image is most like, where that was looked at.
-        note: what stands in for an empty prompt, as a sentence; otherwise empty.
+        note: what stands in for an empty prompt, or what the networks cannot do, as a sentence; otherwise empty.
     """
 
     mode: Mode

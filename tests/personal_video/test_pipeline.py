@@ -18,7 +18,7 @@ from core.media import probe
 from core.personal_video.config import VideoConfig
 from core.personal_video.engine import EmbeddedEngine
 from core.personal_video.film import read_frames, read_settings, write_film
-from core.personal_video.pipeline import ALONE, FRAME_RATE, GenerateRequest, PersonalVideoPipeline
+from core.personal_video.pipeline import ALONE, FRAME_RATE, NO_SUBJECT, GenerateRequest, PersonalVideoPipeline
 from core.personal_video.redilation import EnlargeConfig
 from core.personal_video.results import Seen
 from core.runtime import CancelToken, cancellable, silent
@@ -71,7 +71,8 @@ class TestModes:
         shows: str, mode: str,
     ) -> None:  # fmt: skip
         wanted = GenerateRequest(prompt, request.getfixturevalue(image) if image else None, shows, seed=3)
-        assert pipeline.read(wanted).mode.letter == mode
+        reading = pipeline.read(wanted)
+        assert reading.mode.letter == mode and (NO_SUBJECT in reading.sentence) == (mode == "d")
         video = made(pipeline, tmp_path, wanted)
         assert (video.mode, read_settings(video.out).mode, video.seed) == (mode, mode, 3)
         assert video.frames.shape == (4, 32, 32, 3)
