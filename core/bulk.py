@@ -9,37 +9,20 @@ cores. A worker that ends, for whatever reason (killed, out of memory, an except
 replaced. With Ray, the run is started in the repository, which every machine of the cluster has at the same path.
 """
 
-import logging
-import math
-import os
-import signal
-import socket
-import sys
-import tempfile
-import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from multiprocessing import connection, get_context
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
-from core.errors import CancelledError, CoreError, ParameterError
+from core.crews import Crew, Item, MakeJob, Result, Worker, WorkerEndedError, attempt, local_crew, ray_crew
+from core.errors import CoreError, ParameterError
 
 if TYPE_CHECKING:  # a worker imports this module, and core.runtime would load torch before the job asks for it
     from core.runtime import Progress
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-MakeJob = Callable[[], Callable[[Item], Result]]
-
 ENDS = 3
 """Workers that one item may end before it is given up."""
-POLL_S = 0.2
-"""How often progress is reported, and with it a wish to stop noticed, while all workers are busy."""
-GRACE_S = 5.0
-"""How long a worker that is told to stop may take to tidy up."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +82,10 @@ def run_all(
     if workers < 1:
         raise ParameterError(f"workers is {workers}; give 1 or more.")
     if cluster is not None:
-        return _share_out(_ray_crew(make_job, workers, cluster), items, workers, progress)
+        return _share_out(ray_crew(make_job, workers, cluster), items, workers, progress)
     if workers == 1:
         return _plain_loop(make_job, items, progress)
-    return _share_out(_local_crew(make_job, workers), items, workers, progress)
+    return _share_out(local_crew(make_job, workers), items, workers, progress)
 
 
 def results_of_all(
@@ -133,46 +116,18 @@ def results_of_all(
     return results
 
 
-class _WorkerEndedError(Exception):
-    """A worker is no more; says how it ended."""
-
-
-class _Worker(Protocol):
-    """A process that is loading the job, and is then given items, one at a time."""
-
-    def give(self, item: object) -> None: ...
-
-    def answer(self) -> Any:
-        """What it says of what it was told last: a `CoreError` or None of loading, result and error of an item.
-
-        Raises:
-            _WorkerEndedError: it will never answer.
-        """
-
-
-@dataclass(frozen=True)
-class _Crew:
-    """Where workers come from, and go to."""
-
-    hire: Callable[[], _Worker]
-    ready: Callable[[list[Any]], list[Any]]
-    """Those workers that answered or ended; empty when none did within `POLL_S`."""
-    stop: Callable[[list[Any]], None]
-    """Ends workers, and whatever they are doing."""
-
-
 def _plain_loop(
     make_job: MakeJob[Item, Result], items: Sequence[Item], progress: "Progress"
 ) -> Iterator[Outcome[Item, Result]]:
     job = make_job()
     for index, item in enumerate(items):
         progress(index, len(items), _name(item))
-        yield Outcome(index, item, *_attempt(job, item))
+        yield Outcome(index, item, *attempt(job, item))
     progress(len(items), len(items), "finished")
 
 
 def _share_out(
-    hall: AbstractContextManager[_Crew], items: Sequence[Item], workers: int, progress: "Progress"
+    hall: AbstractContextManager[Crew], items: Sequence[Item], workers: int, progress: "Progress"
 ) -> Iterator[Outcome[Item, Any]]:
     """The foreman's loop: nobody is idle, and there are never more workers than unfinished items."""
     what = f"starting {min(workers, len(items))} workers"
@@ -191,9 +146,9 @@ def _share_out(
 class _Run:
     """Who works on what, what waits, and how much is left to do; at its end all workers are stopped."""
 
-    def __init__(self, crew: _Crew, items: Sequence[Any]) -> None:
+    def __init__(self, crew: Crew, items: Sequence[Any]) -> None:
         self.crew, self.items, self.unfinished = crew, items, len(items)
-        self.holding: dict[_Worker, int | None] = {}
+        self.holding: dict[Worker, int | None] = {}
         """Every worker, with the index of its item; None while it loads."""
         self._waiting = deque(range(len(items)))
         self._ends: Counter[int | None] = Counter()
@@ -208,12 +163,12 @@ class _Run:
         while len(self.holding) < wanted:
             self.holding[self.crew.hire()] = None
 
-    def hear(self, worker: _Worker) -> Outcome[Any, Any] | None:
+    def hear(self, worker: Worker) -> Outcome[Any, Any] | None:
         """Take a worker's answer, and give it the next item or let it go; the outcome, if this made one."""
         index = self.holding[worker]
         try:
             answer = worker.answer()
-        except _WorkerEndedError as end:
+        except WorkerEndedError as end:
             self._dismiss(worker)
             return self._replan(index, end)
         if index is None and answer is not None:
@@ -226,7 +181,7 @@ class _Run:
             self._dismiss(worker)
         return None if index is None else self._finished(index, *answer)
 
-    def _replan(self, index: int | None, end: _WorkerEndedError) -> Outcome[Any, Any] | None:
+    def _replan(self, index: int | None, end: WorkerEndedError) -> Outcome[Any, Any] | None:
         """Let another worker have the item of one that ended; the outcome, if it has had its chances."""
         self._ends[index] += 1
         given_up = self._ends[index] == ENDS
@@ -243,174 +198,10 @@ class _Run:
         self.unfinished -= 1
         return Outcome(index, self.items[index], result, error)
 
-    def _dismiss(self, worker: _Worker) -> None:
+    def _dismiss(self, worker: Worker) -> None:
         del self.holding[worker]
         self.crew.stop([worker])
 
 
-class _Bench:
-    """What a worker works at, in its own process."""
-
-    def load(self, make_job: MakeJob[Any, Any], threads: int) -> CoreError | None:
-        try:
-            self._job = make_job()
-        except CoreError as error:
-            return error
-        if torch := sys.modules.get("torch"):
-            torch.set_num_threads(min(threads, os.cpu_count() or 1))
-        return None
-
-    def do(self, item: object) -> tuple[Any, str]:
-        return _attempt(self._job, item)
-
-
-def _attempt(job: Callable[[Any], Result], item: object) -> tuple[Result | None, str]:
-    try:
-        return job(item), ""
-    except CancelledError:
-        raise
-    except CoreError as error:
-        return None, str(error)
-
-
 def _name(item: object) -> str:
     return str(item).rpartition("/")[2]
-
-
-@contextmanager
-def _local_crew(make_job: MakeJob[Any, Any], workers: int) -> Iterator[_Crew]:
-    """Processes of this machine."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
-
-    def ready(workers: list[_LocalWorker]) -> list[_LocalWorker]:
-        answering = connection.wait([worker.pipe for worker in workers], POLL_S)
-        return [worker for worker in workers if worker.pipe in answering]
-
-    def stop(workers: list[_LocalWorker]) -> None:
-        for worker in workers:
-            worker.tell_to_stop()
-        for worker in workers:
-            worker.bury()
-
-    yield _Crew(lambda: _LocalWorker(make_job, threads), ready, stop)
-
-
-class _LocalWorker:
-    """A process, the pipe to it, and its temporary folder, which is removed even when the process was killed."""
-
-    def __init__(self, make_job: MakeJob[Any, Any], threads: int) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="showreel-worker-")
-        context = get_context("spawn")
-        self.pipe, far_end = context.Pipe()
-        arguments = make_job, threads, far_end, self._scratch.name
-        self._process = context.Process(target=_work, args=arguments, daemon=True)
-        self._process.start()
-        far_end.close()
-
-    def give(self, item: object) -> None:
-        with suppress(BrokenPipeError):  # it ended between two items; `answer` will say so
-            self.pipe.send(item)
-
-    def answer(self) -> Any:
-        try:
-            return self.pipe.recv()
-        except (EOFError, OSError) as error:
-            self._process.join(GRACE_S)
-            status = self._process.exitcode or 0
-            how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-            raise _WorkerEndedError(how) from error
-
-    def tell_to_stop(self) -> None:
-        self.pipe.close()
-        self._process.terminate()
-
-    def bury(self) -> None:
-        self._process.join(GRACE_S)
-        self._process.kill()
-        self._process.join()
-        self._scratch.cleanup()
-
-
-def _work(make_job: MakeJob[Any, Any], threads: int, pipe: "connection.Connection[Any, Any]", scratch: str) -> None:
-    """The life of a local worker: load, then answer until the other end of the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first of them decides
-    signal.signal(signal.SIGTERM, _leave)
-    tempfile.tempdir = scratch
-    bench = _Bench()
-    pipe.send(bench.load(make_job, threads))
-    while True:
-        try:
-            item = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(bench.do(item))
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    """Stop by an exception, so that whatever is open is closed."""
-    sys.exit()
-
-
-@contextmanager
-def _ray_crew(make_job: MakeJob[Any, Any], workers: int, address: str) -> Iterator[_Crew]:
-    """Actors of a Ray cluster; a connection that this process has already is used, and left as it is."""
-    # Ray reports to nobody, and does not print on standard output which workers were killed.
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS_SKIP_REGEX=".")
-    try:
-        import ray
-    except ImportError as error:
-        raise ParameterError("A cluster needs Ray, which is missing; install it with pip install ray.") from error
-    connected_here = not ray.is_initialized()
-    if connected_here:
-        _connect(address)
-
-    def ready(workers: list[_RayWorker]) -> list[_RayWorker]:
-        answering, _ = ray.wait([worker.answering for worker in workers], timeout=POLL_S)
-        return [worker for worker in workers if worker.answering in answering]
-
-    def stop(workers: list[_RayWorker]) -> None:
-        for worker in workers:
-            ray.kill(worker.actor)
-
-    cores, gpus = (ray.cluster_resources().get(kind, 0) for kind in ("CPU", "GPU"))
-    gpu_share = 1 / math.ceil(workers / gpus) if gpus else 0
-    hire_bench = ray.remote(num_cpus=1, num_gpus=gpu_share, scheduling_strategy="SPREAD")(_Bench).remote
-    threads = max(1, int(cores) // workers)
-    try:
-        yield _Crew(lambda: _RayWorker(hire_bench(), make_job, threads), ready, stop)
-    finally:
-        if connected_here:
-            ray.shutdown()
-
-
-def _connect(address: str) -> None:
-    import ray
-
-    host, _, port = address.rpartition(":")
-    try:
-        if host:  # Ray itself tries an address where nobody listens for minutes
-            socket.create_connection((host, int(port)), GRACE_S).close()
-        with warnings.catch_warnings():  # lancedb warns of a fork, but Ray's goes straight on to exec
-            warnings.filterwarnings("ignore", "lancedb fork", RuntimeWarning)
-            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, ValueError) as error:
-        remedy = "start one with ray start --head, or say 'local'"
-        raise ParameterError(f"No Ray cluster answers at {address!r} ({error}); {remedy}.") from error
-
-
-class _RayWorker:
-    """An actor, and the answer it owes."""
-
-    def __init__(self, actor: Any, make_job: MakeJob[Any, Any], threads: int) -> None:
-        self.actor, self.answering = actor, actor.load.remote(make_job, threads)
-
-    def give(self, item: object) -> None:
-        self.answering = self.actor.do.remote(item)
-
-    def answer(self) -> Any:
-        import ray
-
-        try:
-            return ray.get(self.answering)
-        except ray.exceptions.RayError as error:
-            raise _WorkerEndedError(str(error).strip().splitlines()[-1].partition(". ")[0]) from error

@@ -18,7 +18,7 @@ FLOORS = (
     {"encoders", "media", "deploy"},
     {"store", "weights"},
     {"command_line", "bulk", "jobs", "memory", "tables"},
-    {"nn", "runtime", "digest", "sharing"},
+    {"nn", "runtime", "digest", "sharing", "crews"},
     {"errors", "lending"},
 )
 """From the roof down; a module imports from its own package and from lower floors only."""

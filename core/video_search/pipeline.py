@@ -179,9 +179,11 @@ class VideoSearch:
 
     def tag(self, video_id: str, tags: Sequence[str]) -> None:
         """File a video of the library under further tags; one that is gone meanwhile stays gone."""
-        record = self._still_there([video_id]).get(video_id)
-        more = tuple(dict.fromkeys((*record.tags, *tags))) if record else ()
-        if record and more != record.tags:
+        record = self._still_there([video_id]).get(video_id) if tags else None
+        if record is None:
+            return
+        more = tuple(dict.fromkeys((*record.tags, *tags)))
+        if more != record.tags:
             segments = self.segments.fetch(segment_ids(video_id, len(read_starts(record))))
             self.segments.add([replace(segment, tags=more) for segment in segments])
             self.library.add([replace(record, tags=more)])
